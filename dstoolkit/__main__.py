@@ -1,0 +1,6 @@
+"""``python -m dstoolkit``."""
+
+from dstoolkit.cli.main import main
+
+if __name__ == "__main__":
+    main()

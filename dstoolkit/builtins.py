@@ -1,0 +1,81 @@
+"""Our own plugins, registered through the same hooks as a stranger's. Each hook imports what it registers."""
+
+from __future__ import annotations
+
+from dstoolkit.hookspecs import hookimpl
+from dstoolkit.interfaces import Command, Corpus, Decoder, Encoder, Features, Loss, Tokenizer
+
+DSTOOLKIT_API = 1
+
+
+@hookimpl
+def dstoolkit_register_features() -> list[type[Features]]:
+    from dstoolkit.features.fbank import Fbank
+    from dstoolkit.features.mfcc import Mfcc
+    from dstoolkit.features.precomputed import Precomputed
+    from dstoolkit.features.spectrogram import Spectrogram
+
+    return [Spectrogram, Fbank, Mfcc, Precomputed]
+
+
+@hookimpl
+def dstoolkit_register_encoders() -> list[type[Encoder]]:
+    from dstoolkit.models.deepspeech import DeepSpeech
+
+    return [DeepSpeech]
+
+
+@hookimpl
+def dstoolkit_register_losses() -> list[type[Loss]]:
+    from dstoolkit.ctc.loss import CTCLoss
+
+    return [CTCLoss]
+
+
+@hookimpl
+def dstoolkit_register_decoders() -> list[type[Decoder]]:
+    from dstoolkit.decoding.greedy import Greedy
+
+    return [Greedy]
+
+
+@hookimpl
+def dstoolkit_register_tokenizers() -> list[type[Tokenizer]]:
+    from dstoolkit.text.characters import Characters
+    from dstoolkit.text.pieces import SentencePiece
+
+    return [Characters, SentencePiece]
+
+
+@hookimpl
+def dstoolkit_register_corpora() -> list[type[Corpus]]:
+    from dstoolkit.corpora.an4 import An4
+    from dstoolkit.corpora.fsdd import Fsdd
+    from dstoolkit.corpora.librispeech import LibriSpeech
+    from dstoolkit.corpora.prompts import Prompts
+    from dstoolkit.corpora.yesno import YesNo
+
+    return [An4, Fsdd, LibriSpeech, Prompts, YesNo]
+
+
+@hookimpl
+def dstoolkit_register_commands() -> list[type[Command]]:
+    from dstoolkit.cli.corpus import CorpusCommand
+    from dstoolkit.cli.data import DataCommand
+    from dstoolkit.cli.decode import DecodeCommand
+    from dstoolkit.cli.features import FeaturesCommand
+    from dstoolkit.cli.plugins import PluginsCommand
+    from dstoolkit.cli.score import ScoreCommand
+    from dstoolkit.cli.tokenizer import TokenizerCommand
+    from dstoolkit.cli.train import TrainCommand
+
+    return [
+        CorpusCommand,
+        DataCommand,
+        DecodeCommand,
+        FeaturesCommand,
+        PluginsCommand,
+        ScoreCommand,
+        TokenizerCommand,
+        TrainCommand,
+    ]

@@ -1,0 +1,1 @@
+"""Corpora: where each comes from, how it is laid out, how it is split."""

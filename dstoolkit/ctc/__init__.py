@@ -1,0 +1,1 @@
+"""The CTC loss (Graves et al. 2006)."""

@@ -1,0 +1,1 @@
+"""Feature extractors, normalisation and augmentation."""

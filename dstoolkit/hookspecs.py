@@ -1,0 +1,105 @@
+"""The hooks a plugin may implement (pluggy, project name and entry-point group ``dstoolkit``).
+
+A plugin is a module (or any object) named by an entry point in the group ``dstoolkit``. It states
+``DSTOOLKIT_API = 1`` and implements any of the hooks below, marked with ``hookimpl``:
+
+    from dstoolkit.hookspecs import hookimpl
+
+    DSTOOLKIT_API = 1
+
+    @hookimpl
+    def dstoolkit_register_encoders():
+        from .encoder import MyEncoder  # import here: the module itself must load fast
+        return [MyEncoder]
+
+Hooks whose names begin with ``dstoolkit_register_`` are collected from all plugins. The two ``dstoolkit_make_`` hooks
+stop at the first plugin that does not return None; dstoolkit's own answer comes last. The others only observe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import torch
+
+    from dstoolkit.interfaces import Command, Corpus, Decoder, Encoder, Features, Loss, Run, Tokenizer
+
+API = 1  # the number of this hook API; raised when a hook changes so that a plugin must change too
+
+PROJECT = "dstoolkit"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def dstoolkit_register_features() -> list[type[Features]]:  # type: ignore[empty-body]
+    """Feature extractors. Called when features are first looked up by name. Since API 1."""
+
+
+@hookspec
+def dstoolkit_register_encoders() -> list[type[Encoder]]:  # type: ignore[empty-body]
+    """Encoders. Called when an encoder is first looked up by name. Since API 1."""
+
+
+@hookspec
+def dstoolkit_register_losses() -> list[type[Loss]]:  # type: ignore[empty-body]
+    """Losses. Called when a loss is first looked up by name. Since API 1."""
+
+
+@hookspec
+def dstoolkit_register_decoders() -> list[type[Decoder]]:  # type: ignore[empty-body]
+    """Decoders. Called when a decoder is first looked up by name. Since API 1."""
+
+
+@hookspec
+def dstoolkit_register_tokenizers() -> list[type[Tokenizer]]:  # type: ignore[empty-body]
+    """Tokenizers. Called when a tokenizer is first looked up by name. Since API 1."""
+
+
+@hookspec
+def dstoolkit_register_corpora() -> list[type[Corpus]]:  # type: ignore[empty-body]
+    """Corpora. Called when a corpus is first looked up by name. Since API 1."""
+
+
+@hookspec
+def dstoolkit_register_commands() -> list[type[Command]]:  # type: ignore[empty-body]
+    """Commands below ``dstoolkit``. Called when the command line lists or looks up a command. Since API 1."""
+
+
+@hookspec(firstresult=True)
+def dstoolkit_make_optimizer(
+    settings: Mapping[str, Any], parameters: Iterable[torch.nn.Parameter]
+) -> torch.optim.Optimizer | None:
+    """An optimizer for ``settings`` (``train.optimizer``: its ``name`` and options), or None to leave it to others.
+
+    Called once when a training starts or goes on. Since API 1.
+    """
+
+
+@hookspec(firstresult=True)
+def dstoolkit_make_scheduler(
+    settings: Mapping[str, Any], optimizer: torch.optim.Optimizer, total_steps: int
+) -> torch.optim.lr_scheduler.LRScheduler | None:
+    """A learning-rate scheduler, stepped once per optimizer step, for ``settings`` (``train.scheduler``), or None.
+
+    Called once when a training starts or goes on. Since API 1.
+    """
+
+
+@hookspec
+def dstoolkit_train_start(run: Run) -> None:
+    """A training is about to take its first step (or the first after going on). Since API 1."""
+
+
+@hookspec
+def dstoolkit_epoch_end(run: Run, metrics: Mapping[str, Any]) -> None:
+    """An epoch and its validation are done; ``metrics`` is the line just added to ``metrics.jsonl``. Since API 1."""
+
+
+@hookspec
+def dstoolkit_train_end(run: Run, metrics: Mapping[str, Any]) -> None:
+    """The last epoch is done and the checkpoints are written; ``metrics`` are the last epoch's. Since API 1."""

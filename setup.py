@@ -1,0 +1,56 @@
+"""dstoolkit: train, run and score speech recognisers."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "dstoolkit/__init__.py").read_text(encoding="utf-8"))
+assert VERSION, "dstoolkit/__init__.py states the version"
+
+setup(
+    name="dstoolkit",
+    version=VERSION[1],
+    description="Train, run and score speech recognisers: recipes, plugins, CTC",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["dstoolkit", "dstoolkit.*"]),
+    package_data={"dstoolkit": ["py.typed"]},
+    install_requires=[
+        "click>=8.1",
+        "editdistance>=0.8",
+        "h5py>=3.10",
+        "kaldiio>=2.18",
+        "matplotlib>=3.8",
+        "num2words>=0.5.13",
+        "numba>=0.60",
+        "numpy>=1.26",
+        "pluggy>=1.4",
+        "ruamel.yaml>=0.18",
+        "sentencepiece>=0.2",
+        "soundfile>=0.12",
+        "soxr>=0.5",
+        "torch>=2.4",
+        "tqdm>=4.66",
+        "typing_extensions>=4.9",
+    ],
+    extras_require={
+        "test": [
+            "hypothesis>=6.100",
+            "kaldi-native-fbank>=1.20",
+            "mypy>=1.10",
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "ruff>=0.6",
+            "scipy>=1.11",
+            "types-tqdm",
+        ],
+    },
+    entry_points={
+        "console_scripts": ["dstoolkit = dstoolkit.cli.main:main"],
+        "dstoolkit": ["builtins = dstoolkit.builtins"],
+    },
+)
