@@ -1,0 +1,48 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def corpora_folder() -> Path | None:
+    """Real speech for tests: ``DSTOOLKIT_CORPORA``, else ``../shared/corpora`` beside the checkout, if there."""
+    folder = Path(os.environ.get("DSTOOLKIT_CORPORA") or ROOT.parent / "shared" / "corpora")
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    folder = corpora_folder()
+    if folder is None:
+        pytest.skip("no real speech here: set DSTOOLKIT_CORPORA to a folder that holds yesno, an4, fsdd, speechocean")
+    return folder
+
+
+class Command:
+    """Runs ``dstoolkit ...`` in this process the way the script does: exit status and output included."""
+
+    def __call__(self, *arguments: object, status: int = 0) -> Result:
+        import click
+
+        from dstoolkit.cli import main
+
+        @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+        def run() -> None:
+            main.main([str(each) for each in arguments])
+
+        result = CliRunner().invoke(run, [])
+        assert result.exit_code == status, f"exit status {result.exit_code}, not {status}:\n{result.output}"
+        return result
+
+
+@pytest.fixture
+def dstoolkit() -> Command:
+    """``dstoolkit("data", "info", folder)`` returns click's Result; ``status=2`` expects that exit status."""
+    return Command()
