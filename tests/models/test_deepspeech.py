@@ -1,0 +1,88 @@
+"""The encoder's promises: padding changes nothing, lengths agree, and the layers are what the papers say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dstoolkit.models.deepspeech import DeepSpeech, DeepSpeechConfig, Recurrent
+from dstoolkit.models.masking import MaskedBatchNorm, SequenceDropout, frame_mask, reversal, zero_padding
+
+SMALL = {"kernels": 12, "size": 8, "layers": 2}
+
+
+@pytest.mark.parametrize("border", ["same", "valid"])
+@pytest.mark.parametrize("rnn", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_padding_changes_nothing(border, rnn, bidirectional, training):
+    torch.manual_seed(0)
+    config = DeepSpeechConfig(**SMALL, border=border, rnn=rnn, bidirectional=bidirectional, dropout=0.0)
+    model = DeepSpeech(config, 5).double().train(training)
+    lengths = torch.tensor([30, 17, 21])
+    frames = torch.randn(3, 30, 5, dtype=torch.float64)
+    padded = torch.nn.functional.pad(frames, (0, 0, 0, 9), value=float("nan"))
+    noisy = padded.masked_fill(~frame_mask(lengths, 39)[:, :, None], 1e6)
+    plain, plain_lengths = model(zero_padding(frames, lengths), lengths)
+    output, output_lengths = model(noisy, lengths)
+    assert output_lengths.tolist() == plain_lengths.tolist() == model.output_lengths(lengths).tolist()
+    for at, length in enumerate(output_lengths.tolist()):
+        torch.testing.assert_close(output[at, :length], plain[at, :length])
+        if not training:  # batch statistics are of the whole batch
+            alone = model(frames[at : at + 1, : lengths[at]], lengths[at : at + 1])[0]
+            torch.testing.assert_close(alone[0, :length], output[at, :length])
+
+
+@pytest.mark.parametrize("border", ["same", "valid"])
+@pytest.mark.parametrize(("kernel_size", "stride"), [(11, 4), (11, 2), (3, 1), (4, 3)])
+def test_output_lengths_are_those_of_torch_convolution(border, kernel_size, stride):
+    model = DeepSpeech(DeepSpeechConfig(**SMALL, kernel_size=kernel_size, stride=stride, border=border), 5).eval()
+    for length in range(1, 40):
+        output, lengths = model(torch.zeros(1, length, 5), torch.tensor([length]))
+        assert lengths.tolist() == model.output_lengths(torch.tensor([length])).tolist()
+        if border == "same":
+            assert output.shape[1] == lengths[0] == -(-length // stride)
+        else:
+            assert lengths[0] == max(0, (length - kernel_size) // stride + 1)
+
+
+def test_recurrent_equals_torch_bidirectional_on_packed_sequences():
+    torch.manual_seed(0)
+    ours = Recurrent("lstm", 6, 5, True).double()
+    oracle = torch.nn.LSTM(6, 5, batch_first=True, bidirectional=True).double()
+    for name, parameter in ours.directions[0].named_parameters():
+        getattr(oracle, name).data.copy_(parameter)
+    for name, parameter in ours.directions[1].named_parameters():
+        getattr(oracle, f"{name}_reverse").data.copy_(parameter)
+    lengths = torch.tensor([9, 4, 7])
+    batch = torch.randn(3, 9, 6, dtype=torch.float64)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(batch, lengths, batch_first=True, enforce_sorted=False)
+    expected = torch.nn.utils.rnn.pad_packed_sequence(oracle(packed)[0], batch_first=True)[0]
+    output = ours(batch, reversal(lengths, 9))
+    torch.testing.assert_close(zero_padding(output, lengths), expected)
+
+
+def test_batch_norm_uses_the_statistics_of_own_frames_alone():
+    lengths = torch.tensor([4, 2])
+    batch = torch.randn(2, 4, 3)
+    norm = MaskedBatchNorm(3).train()
+    own = torch.cat([batch[0], batch[1, :2]])
+    expected = (own - own.mean(0)) / (own.var(0, unbiased=False) + 1e-5).sqrt()
+    output = norm(batch, lengths)
+    torch.testing.assert_close(torch.cat([output[0], output[1, :2]]), expected)
+    assert (output[1, 2:] == 0).all()
+
+
+def test_sequence_dropout_drops_whole_channels_and_keeps_the_mean():
+    torch.manual_seed(0)
+    output = SequenceDropout(0.25).train()(torch.ones(2000, 3, 4))
+    assert (output == output[:, :1]).all()
+    torch.testing.assert_close(output.unique(), torch.tensor([0.0, 1 / 0.75]))
+    assert float(output.mean()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_config_refuses_sizes_below_one():
+    with pytest.raises(ValueError, match="stride is 0; expected 1 or more"):
+        DeepSpeechConfig(stride=0)
+    with pytest.raises(ValueError, match="dropout is 1"):
+        DeepSpeechConfig(dropout=1.0)
