@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
 from dstoolkit.hookspecs import hookimpl
 from dstoolkit.interfaces import Command, Corpus, Decoder, Encoder, Features, Loss, Tokenizer
+
+if TYPE_CHECKING:
+    import torch
 
 DSTOOLKIT_API = 1
 
@@ -79,3 +85,21 @@ def dstoolkit_register_commands() -> list[type[Command]]:
         TokenizerCommand,
         TrainCommand,
     ]
+
+
+@hookimpl(trylast=True)
+def dstoolkit_make_optimizer(
+    settings: Mapping[str, Any], parameters: Iterable[torch.nn.Parameter]
+) -> torch.optim.Optimizer:
+    from dstoolkit.training.optim import make_optimizer
+
+    return make_optimizer(settings, parameters)
+
+
+@hookimpl(trylast=True)
+def dstoolkit_make_scheduler(
+    settings: Mapping[str, Any], optimizer: torch.optim.Optimizer, total_steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    from dstoolkit.training.optim import make_scheduler
+
+    return make_scheduler(settings, optimizer, total_steps)

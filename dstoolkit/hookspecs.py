@@ -13,7 +13,8 @@ A plugin is a module (or any object) named by an entry point in the group ``dsto
         return [MyEncoder]
 
 Hooks whose names begin with ``dstoolkit_register_`` are collected from all plugins. The two ``dstoolkit_make_`` hooks
-stop at the first plugin that does not return None; dstoolkit's own answer comes last. The others only observe.
+stop at the first plugin that does not return None; dstoolkit's own answer comes last. The others only observe. A
+hook that registers or observes and raises is that plugin's failure alone. Hooks are implemented, never wrapped.
 """
 
 from __future__ import annotations

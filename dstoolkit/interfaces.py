@@ -13,6 +13,8 @@ default and its unit) and the methods below. A complete encoder, in a package of
         size: int = 256  # units
 
     class Dense(Encoder, torch.nn.Module):
+        '''One layer of rectified units per frame.'''
+
         name = "dense"
         Config = Config
 
@@ -131,6 +133,7 @@ class Plugin(ABC):
 
     name: ClassVar[str]
     Config: ClassVar[type]
+    expected_failures: ClassVar[Mapping[str, str]] = {}  # checks of dstoolkit.testing it cannot pass -> the reason
 
 
 class Features(Plugin):
@@ -262,6 +265,7 @@ class Corpus(Plugin):
 
     licence: ClassVar[str]
     source: ClassVar[str]  # where it comes from, for people
+    disjoint_texts: ClassVar[bool] = False  # the promise that no text of one split occurs in another
 
     @abstractmethod
     def __init__(self, config: Any) -> None: ...

@@ -8,8 +8,9 @@ name are refused when that name is looked up.
 from __future__ import annotations
 
 import functools
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
@@ -17,7 +18,9 @@ from typing import Any
 import pluggy
 
 from dstoolkit import config, hookspecs, interfaces
-from dstoolkit.errors import PluginError
+from dstoolkit.errors import DstoolkitError, PluginError
+
+log = logging.getLogger("dstoolkit")
 
 DISABLE = "DSTOOLKIT_DISABLE_PLUGINS"  # names of entry points, separated by commas
 LIST_ADVICE = "see 'dstoolkit plugins list'"
@@ -52,7 +55,14 @@ class Entry:
     version: str
     status: str = "ok"  # ok, blocked or failed
     why: str = ""
+    module: str = ""  # what the entry point names
     provides: dict[str, list[str]] = field(default_factory=dict)  # kind -> names, filled as kinds are looked up
+    hooks: list[str] = field(default_factory=list)  # the choosing and observing hooks that it implements
+
+    @property
+    def key(self) -> str:
+        """Its name in pluggy: unique among entry points."""
+        return f"{self.distribution}:{self.name}"
 
     def fail(self, error: BaseException) -> None:
         self.status, self.why = "failed", reason(error)
@@ -79,17 +89,17 @@ class Registry:
         blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
         found = metadata.entry_points(group=hookspecs.PROJECT) if entry_points is None else entry_points
         # Ours is registered first: pluggy calls the last registered first, so our firstresult answers come last.
-        for point in sorted(found, key=lambda point: (point.name != "builtins", point.name)):
+        for point in sorted(found, key=lambda point: (point.value != "dstoolkit.builtins", point.name)):
             self._load(point, blocked)
 
     @property
     def hook(self) -> pluggy.HookRelay:
-        """For the choosing and observing hooks: ``load().hook.dstoolkit_epoch_end(run=..., metrics=...)``."""
+        """pluggy's own relay, which lets what a plugin raises through; prefer ``ask`` and ``observe``."""
         return self.manager.hook
 
     def _load(self, point: metadata.EntryPoint, blocked: set[str]) -> None:
         distribution = point.dist.name if point.dist else "unknown"
-        entry = Entry(point.name, distribution, point.dist.version if point.dist else "")
+        entry = Entry(point.name, distribution, point.dist.version if point.dist else "", module=point.value)
         self.entries.append(entry)
         if point.name in blocked or distribution in blocked:
             entry.status, entry.why = "blocked", f"named in {DISABLE}"
@@ -97,11 +107,12 @@ class Registry:
         try:
             module = point.load()
             self._check_api(point.name, module)
-            self.manager.register(module, name=f"{distribution}:{point.name}")
-            self.manager.check_pending()
-        except Exception as error:  # whatever a stranger's module raises is that plugin's failure alone
+            self.manager.register(module, name=entry.key)
+            entry.hooks = self._check_hooks(point.name, module)
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises is that plugin's failure alone
             entry.fail(error)
-            self.manager.unregister(name=f"{distribution}:{point.name}")
+            if self.manager.has_plugin(entry.key):  # older pluggy asserts that there is one
+                self.manager.unregister(name=entry.key)
 
     @staticmethod
     def _check_api(name: str, module: object) -> None:
@@ -112,18 +123,56 @@ class Registry:
                 f"plugin {name!r}", said, f"this dstoolkit speaks {hookspecs.API}", "install a matching version"
             )
 
+    def _check_hooks(self, name: str, module: object) -> list[str]:
+        """The choosing and observing hooks ``module`` implements. Raises PluginError for a hook there is not."""
+        callers = self.manager.get_hookcallers(module) or []
+        known = [hook for hook in vars(hookspecs) if hook.startswith("dstoolkit_")]
+        for caller in callers:
+            if caller.name not in known:
+                raise PluginError(
+                    f"plugin {name!r}", f"no such hook {caller.name!r}", config.nearest(caller.name, known)
+                )
+            if any(impl.wrapper or impl.hookwrapper for impl in caller.get_hookimpls()):
+                raise PluginError(f"plugin {name!r}", f"wraps {caller.name!r}", "a hook is implemented, not wrapped")
+        return sorted(caller.name for caller in callers if not caller.name.startswith("dstoolkit_register_"))
+
+    def _implementations(self, hook: str) -> Iterator[pluggy.HookImpl]:
+        """In pluggy's order: the last registered first, but for ``tryfirst`` and ``trylast``."""
+        implementations: list[pluggy.HookImpl] = getattr(self.manager.hook, hook).get_hookimpls()
+        return reversed(implementations)
+
+    def ask(self, hook: str, **values: Any) -> Any:
+        """The first answer to a choosing hook that is not None. Raises PluginError naming a plugin that fails."""
+        for impl in self._implementations(hook):
+            try:
+                answer = impl.function(*(values[each] for each in impl.argnames))
+            except DstoolkitError:
+                raise
+            except Exception as error:
+                raise PluginError(f"plugin {impl.plugin_name!r}", f"failed in {hook}: {reason(error)}") from error
+            if answer is not None:
+                return answer
+        return None
+
+    def observe(self, hook: str, **values: Any) -> None:
+        """Call an observing hook of every plugin. One that raises is warned of; the others, and we, go on."""
+        for impl in self._implementations(hook):
+            try:
+                impl.function(*(values[each] for each in impl.argnames))
+            except Exception as error:
+                log.warning("plugin %r failed in %s: %s", impl.plugin_name, hook, reason(error))
+
     def _collect(self, kind: str) -> dict[str, list[tuple[Entry, type[interfaces.Plugin]]]]:
         """name -> who claims it, each plugin's hook called by itself so that a failure stays its own."""
         if kind in self._owners:
             return self._owners[kind]
         owners: dict[str, list[tuple[Entry, type[interfaces.Plugin]]]] = {}
-        entries = {f"{entry.distribution}:{entry.name}": entry for entry in self.entries}
-        caller = getattr(self.manager.hook, KINDS[kind].hook)
-        for impl in caller.get_hookimpls():
+        entries = {entry.key: entry for entry in self.entries}
+        for impl in self._implementations(KINDS[kind].hook):
             entry = entries[impl.plugin_name]
             try:
-                classes = [self._check_class(kind, each) for each in impl.function()]
-            except Exception as error:
+                classes = self._check_classes(kind, entry.name, impl.function())
+            except (Exception, SystemExit) as error:
                 entry.fail(error)
                 continue
             for each in classes:
@@ -131,6 +180,14 @@ class Registry:
                 entry.provides.setdefault(kind, []).append(each.name)
         self._owners[kind] = owners
         return owners
+
+    @classmethod
+    def _check_classes(cls, kind: str, name: str, answer: Any) -> list[type[interfaces.Plugin]]:
+        if not isinstance(answer, (list, tuple)):
+            raise PluginError(
+                f"plugin {name!r}", f"{KINDS[kind].hook} returned {answer!r}", "expected a list of classes"
+            )
+        return [cls._check_class(kind, each) for each in answer]
 
     @staticmethod
     def _check_class(kind: str, registered: Any) -> type[interfaces.Plugin]:
@@ -140,7 +197,12 @@ class Registry:
             raise PluginError(label, f"is no subclass of interfaces.{interface.__name__}")
         if not isinstance(getattr(registered, "name", None), str):
             raise PluginError(label, "has no name", "expected a class attribute 'name'")
-        if kind != "commands":
+        if missing := sorted(getattr(registered, "__abstractmethods__", ())):
+            raise PluginError(label, f"lacks {', '.join(missing)}", f"expected all of interfaces.{interface.__name__}")
+        if kind == "commands":
+            if not isinstance(getattr(registered, "help", None), str):
+                raise PluginError(label, "has no help", "expected a class attribute 'help', a line of text")
+        else:
             config.check_dataclass(label, getattr(registered, "Config", None))
         return registered
 
