@@ -1,0 +1,135 @@
+"""Minimum edit distance: the counts for many pairs at once, and the alignment of one pair.
+
+Edits cost 1 each (Levenshtein). Among all alignments with the fewest edits, the one with the most correct units is
+meant, so that the numbers of substitutions, deletions and insertions are defined by the pair alone and by no accident
+of a backtrace. Both are found by one minimisation: a deletion or insertion costs ``K`` and a substitution ``K + 1``,
+with ``K`` larger than any number of substitutions, so that a total is ``edits * K + substitutions``. The two lengths
+then give the rest: deletions - insertions = reference length - hypothesis length.
+
+A row of the dynamic programme is computed at once (Wagner & Fischer 1974): with ``t[j]`` the cheapest way to cell
+``j`` from the row above, the cell is ``min over k <= j of t[k] + (j - k) * K``, a running minimum of ``t[k] - k * K``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+CELLS = 1 << 20  # of a batch's row: bounds the memory of ``edit_counts`` to tens of megabytes
+DIAGONAL, DELETION, INSERTION = 0, 1, 2
+
+Kind = Literal["correct", "substitution", "deletion", "insertion"]
+
+
+class Step(NamedTuple):
+    """One step of an alignment; ``reference`` is empty for an insertion, ``hypothesis`` for a deletion."""
+
+    kind: Kind
+    reference: str
+    hypothesis: str
+
+
+def edit_counts(references: Sequence[Sequence[Hashable]], hypotheses: Sequence[Sequence[Hashable]]) -> IntArray:
+    """Pairs of unit sequences (words, or strings for characters) -> ``(pairs, 3)``: substitutions, deletions,
+    insertions of each pair. Takes O(reference * hypothesis) time and O(hypothesis) memory per pair."""
+    if len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} references and {len(hypotheses)} hypotheses")
+    codes: dict[Hashable, int] = {}
+    coded = [(_encode(ref, codes), _encode(hyp, codes)) for ref, hyp in zip(references, hypotheses, strict=True)]
+    counts = np.zeros((len(coded), 3), np.int64)
+    for batch in _batches(coded):
+        counts[batch] = _batch_counts([coded[at] for at in batch])
+    return counts
+
+
+def _encode(units: Iterable[Hashable], codes: dict[Hashable, int]) -> IntArray:
+    return np.array([codes.setdefault(unit, len(codes)) for unit in units], np.int64)
+
+
+def _batches(coded: Sequence[tuple[IntArray, IntArray]]) -> Iterable[list[int]]:
+    """Indices in batches of similar length, each small enough for ``CELLS``."""
+    batch: list[int] = []
+    for at in sorted(range(len(coded)), key=lambda at: (len(coded[at][0]), len(coded[at][1]))):
+        batch.append(at)
+        if len(batch) * (1 + max(len(coded[each][1]) for each in (batch[0], at))) >= CELLS or len(batch) >= 512:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _batch_counts(pairs: Sequence[tuple[IntArray, IntArray]]) -> IntArray:
+    """``edit_counts`` of one batch. Padding lies right of and below each pair's last cell, which it cannot reach."""
+    n, m = (np.array([len(pair[side]) for pair in pairs]) for side in (0, 1))
+    references, hypotheses = (_pad([pair[side] for pair in pairs]) for side in (0, 1))
+    unit = int(n.max() + m.max()) + 1
+    steps = np.arange(m.max() + 1) * unit
+    row = np.broadcast_to(steps, (len(pairs), len(steps))).copy()
+    totals = np.where(n == 0, m * unit, 0)
+    for at in range(n.max()):
+        row = next_row(row, references[:, at : at + 1], hypotheses, unit, steps)[0]
+        ended = np.flatnonzero(n == at + 1)
+        totals[ended] = row[ended, m[ended]]
+    edits, substitutions = np.divmod(totals, unit)
+    deletions = (edits - substitutions + n - m) // 2
+    return np.stack([substitutions, deletions, edits - substitutions - deletions], axis=1)
+
+
+def _pad(sequences: Sequence[IntArray]) -> IntArray:
+    padded = np.full((len(sequences), max(map(len, sequences))), -1, np.int64)
+    for at, sequence in enumerate(sequences):
+        padded[at, : len(sequence)] = sequence
+    return padded
+
+
+def next_row(
+    above: IntArray, reference: IntArray, hypothesis: IntArray, unit: int, steps: IntArray
+) -> tuple[IntArray, IntArray, IntArray]:
+    """One row of the dynamic programme, for a batch: ``above`` and the row ``(batch, m + 1)``, one reference unit each
+    ``(batch, 1)``, the hypotheses ``(batch, m)``. Returns the row and what the diagonal and the deletion would cost."""
+    diagonal = above[:, :-1] + np.where(hypothesis == reference, 0, unit + 1)
+    deletion = above + unit
+    best = deletion.copy()
+    np.minimum(best[:, 1:], diagonal, out=best[:, 1:])
+    return np.minimum.accumulate(best - steps, axis=1) + steps, diagonal, deletion
+
+
+def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
+    """The steps from ``reference`` to ``hypothesis`` with the fewest edits and, among those, the most correct units.
+
+    Where several remain, the backtrace from the end takes a correct unit or substitution before a deletion before an
+    insertion. Takes O(n m) time and bytes.
+    """
+    moves = _moves(reference, hypothesis)
+    steps: list[Step] = []
+    at, to = len(reference), len(hypothesis)
+    while at or to:
+        move = moves[at, to]
+        at, to = at - (move != INSERTION), to - (move != DELETION)
+        ref, hyp = reference[at] if move != INSERTION else "", hypothesis[to] if move != DELETION else ""
+        steps.append(Step(_kind(move, ref == hyp), ref, hyp))
+    return steps[::-1]
+
+
+def _kind(move: int, same: bool) -> Kind:
+    if move == DIAGONAL:
+        return "correct" if same else "substitution"
+    return "deletion" if move == DELETION else "insertion"
+
+
+def _moves(reference: Sequence[str], hypothesis: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The last move of a best path to each cell, ``(n + 1, m + 1)``."""
+    codes: dict[Hashable, int] = {}
+    ref, hyp = _encode(reference, codes), _encode(hypothesis, codes)[None]
+    unit = len(reference) + len(hypothesis) + 1
+    steps = np.arange(len(hypothesis) + 1) * unit
+    moves = np.full((len(reference) + 1, len(hypothesis) + 1), INSERTION, np.uint8)
+    row = steps[None]
+    for at in range(len(reference)):
+        row, diagonal, deletion = next_row(row, ref[at : at + 1, None], hyp, unit, steps)
+        moves[at + 1][row[0] == deletion[0]] = DELETION
+        moves[at + 1, 1:][row[0, 1:] == diagonal[0]] = DIAGONAL
+    return moves
