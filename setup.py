@@ -30,6 +30,7 @@ setup(
         "numpy>=1.26",
         "pluggy>=1.4",
         "ruamel.yaml>=0.18",
+        "scipy>=1.11",  # float32 FFT, sparse filterbanks
         "sentencepiece>=0.2",
         "soundfile>=0.12",
         "soxr>=0.5",
@@ -45,7 +46,6 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
-            "scipy>=1.11",
             "types-tqdm",
         ],
     },
