@@ -6,7 +6,7 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 
 # fail MESSAGE: an error the user can mend, in the form of dstoolkit's own: 'where: found; expected; what to do'.
 fail() {
-    printf 'run.sh: %s\n' "$1" >&2
+    printf '%s: %s\n' "${0##*/}" "$1" >&2
     exit 2
 }
 
