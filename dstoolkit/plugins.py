@@ -210,9 +210,13 @@ class Registry:
         """The names of a kind, sorted; those in conflict too."""
         return sorted(self._collect(kind))
 
+    def owners(self, kind: str, name: str) -> list[tuple[Entry, type[interfaces.Plugin]]]:
+        """Who registers ``name``: nobody, one, or several in conflict."""
+        return self._collect(kind).get(name, [])
+
     def get(self, kind: str, name: str, where: str = "") -> type[Any]:
         """The class registered under ``name``. ``where`` (a file and key) begins the error. Raises PluginError."""
-        owners = self._collect(kind).get(name, [])
+        owners = self.owners(kind, name)
         label = f"{KINDS[kind].singular} {name!r}"
         if len(owners) > 1:
             claims = " and ".join(f"'{entry.distribution}'" for entry, _ in owners)
