@@ -35,15 +35,15 @@ class Choice:
 def load(path: Path | str | None, overrides: Iterable[str] = ()) -> dict[str, Any]:
     """A YAML file (None: empty) with ``a.b=value`` overrides applied, as nested plain dicts. Raises ConfigError."""
     values = _read(Path(path)) if path is not None else {}
-    for override in overrides:
-        _override(values, override)
+    for assignment in overrides:
+        override(values, assignment)
     return values
 
 
 def _yaml() -> Any:
     from ruamel.yaml import YAML
 
-    reader = YAML(typ="safe", pure=True)  # YAML 1.2
+    reader: Any = YAML(typ="safe", pure=True)  # YAML 1.2
     reader.default_flow_style = False
     reader.sort_base_mapping_type_on_output = False
     return reader
@@ -80,10 +80,11 @@ def parse_value(text: str) -> Any:
         raise ConfigError(f"--set {text}", "not a YAML value") from error
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
+def override(values: dict[str, Any], assignment: str) -> None:
+    """Put one ``a.b=value`` into nested ``values``. Raises ConfigError."""
+    key, equals, text = assignment.partition("=")
     if not equals or not all(key.split(".")):
-        raise ConfigError(f"--set {override}", "not an assignment", "expected 'section.option=value'")
+        raise ConfigError(f"--set {assignment}", "not an assignment", "expected 'section.option=value'")
     *path, last = key.split(".")
     for name in path:
         inner = values.get(name)
@@ -187,6 +188,14 @@ def _value(hint: Any, value: Any, where: str, faults: list[DstoolkitError]) -> A
         return dict(value)
     faults.append(ConfigError(where, f"{value!r} is no {describe(hint)}", f"expected {describe(hint)}"))
     return None
+
+
+def as_choice(value: Any, where: str) -> Choice:
+    """``deepspeech`` or ``{name: deepspeech, size: 256}`` as a Choice. Raises ConfigError."""
+    faults: list[DstoolkitError] = []
+    choice = _choice(value, where, faults)
+    Faults.check(faults)
+    return typing.cast(Choice, choice)
 
 
 def _choice(value: Any, where: str, faults: list[DstoolkitError]) -> Choice | None:

@@ -1,6 +1,8 @@
-"""``dstoolkit train``."""
+"""``dstoolkit train``: features, texts and a tokenizer in, a recogniser out."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -13,9 +15,48 @@ class TrainCommand(Command):
 
     @staticmethod
     def click_command() -> click.Command:
-        return train_group
+        return train
 
 
-@click.group("train")
-def train_group() -> None:
-    """Train a recogniser."""
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command("train")
+@click.argument("folder", metavar="EXP", type=FOLDER)
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="The experiment, a YAML file.")
+@click.option("--train", "train_folder", type=FOLDER, required=True, help="Data directory with features.h5 and text.")
+@click.option("--dev", "dev_folder", type=FOLDER, required=True, help="The same, to validate on each epoch.")
+@click.option("--tokenizer", type=FOLDER, required=True, help="What 'dstoolkit tokenizer train' made.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override an option of the experiment.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--force", is_flag=True, help="Begin anew, whatever EXP holds.")
+def train(
+    folder: Path,
+    config_file: Path | None,
+    train_folder: Path,
+    dev_folder: Path,
+    tokenizer: Path,
+    overrides: tuple[str, ...],
+    device: str,
+    force: bool,
+) -> None:
+    """Train a recogniser into the folder EXP.
+
+    Each epoch ends with a validation: loss in nats per token, WER and CER, a few utterances with the truth beside the
+    prediction, and curves.png and metrics.jsonl in EXP. best.pt has the lowest WER, last.pt is what an interrupted
+    training goes on from: give the same command again.
+
+    \b
+      dstoolkit train exp/deepspeech --config conf/train.yaml --train data/train --dev data/dev \\
+          --tokenizer data/tokenizer --set train.epochs=5
+    """
+    from dstoolkit.pipeline import experiment
+    from dstoolkit.pipeline.recognition import best_device
+    from dstoolkit.training import setup
+
+    sources = setup.Sources(train_folder, dev_folder, tokenizer)
+    chosen = experiment.load(config_file, overrides)
+    if setup.train(folder, chosen, sources, best_device(device), force):
+        click.echo(f"{folder}: done; curves in {folder / 'curves.png'}")
+    else:
+        click.echo(f"{folder}: already done")

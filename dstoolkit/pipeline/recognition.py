@@ -1,0 +1,145 @@
+"""A trained recogniser: what ``exp/TAG`` holds, built again, and applied to an archive.
+
+``exp/TAG/best.pt`` keeps the weights, the whole configuration and the normalisation; ``exp/TAG/tokenizer`` the
+vocabulary. Nothing else is needed, the training data least of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dstoolkit import config, plugins
+from dstoolkit.data.archive import Archive
+from dstoolkit.data.batches import pad, plan
+from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitError, Faults
+from dstoolkit.features.cmvn import Cmvn, speaker_statistics
+from dstoolkit.interfaces import Decoder, Hypothesis
+from dstoolkit.models.ctc_model import CTCModel
+from dstoolkit.pipeline import checkpoint
+from dstoolkit.pipeline.experiment import Experiment, from_plain
+from dstoolkit.pipeline.vocabulary import Vocabulary
+
+BATCH_FRAMES = 12000  # frames in a decoding batch, padding included: two minutes of speech
+
+
+def build_model(experiment: Experiment, input_dim: int, vocab: int) -> CTCModel:
+    """The encoder that the experiment names, and the dense layer. Raises ConfigError or PluginError."""
+    encoder, options = plugins.choose("encoders", experiment.encoder)
+    try:
+        return CTCModel(encoder(options, input_dim), vocab)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(experiment.encoder.where, str(error)) from error
+
+
+def subsampling(model: CTCModel) -> int:
+    """Input frames per output frame."""
+    frames = 9600  # long enough that a model's borders do not matter
+    outputs = int(model.encoder.output_lengths(torch.tensor([frames]))[0])  # type: ignore[operator]
+    return max(1, round(frames / max(outputs, 1)))
+
+
+class Frames:
+    """Normalised frames of an archive by index: ``(frames, dim)`` float32."""
+
+    def __init__(self, archive: Archive, cmvn: Cmvn) -> None:
+        self.archive, self.cmvn = archive, cmvn
+        self.speakers = speaker_statistics(archive) if cmvn.kind == "speaker" else {}
+
+    def __getitem__(self, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        statistics = self.speakers.get(self.archive.speakers[index])
+        return self.cmvn.apply(self.archive.frames(index), statistics)
+
+
+@dataclass
+class Recogniser:
+    """A model in ``eval`` mode and all it takes to use it. ``frame_shift`` is the output frames', in seconds."""
+
+    model: CTCModel
+    experiment: Experiment
+    vocabulary: Vocabulary
+    cmvn: Cmvn
+    extractor: dict[str, Any]  # what the training archive says of its features
+    frame_shift: float
+    device: torch.device
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu", name: str = "best.pt") -> Recogniser:
+        """From ``exp/TAG``. Raises DataError where it holds no finished training."""
+        if not (folder / name).exists():
+            raise DataError(folder, f"no '{name}'", "expected a training's folder", "run 'dstoolkit train' first")
+        state = checkpoint.load(folder / name)
+        try:
+            experiment = from_plain(state["config"], str(folder / name))
+            vocabulary = Vocabulary.load(folder / "tokenizer")
+            model = build_model(experiment, state["input_dim"], vocabulary.size)
+            model.load_state_dict(state["weights"])
+            cmvn, extractor = Cmvn.from_dict(state["cmvn"]), state["extractor"]
+        except (KeyError, RuntimeError) as error:
+            found = " ".join(str(error).split())[:200]
+            raise DataError(folder / name, f"does not fit its configuration: {found}", "", "train again") from error
+        shift = extractor["frame_shift"] * subsampling(model)
+        return cls(model.eval().to(device), experiment, vocabulary, cmvn, extractor, shift, torch.device(device))
+
+    def make_decoder(self, choice: config.Choice | None = None) -> Decoder:
+        """The decoder that ``choice``, else the experiment, names."""
+        decoder, options = plugins.choose("decoders", choice or self.experiment.decoder)
+        made: Decoder = decoder(options, self.vocabulary.tokenizer)
+        return made
+
+    def check_archive(self, archive: Archive) -> None:
+        """Raises ArchiveError, all faults at once, where its features are not those the model was trained on."""
+        faults: list[DstoolkitError] = []
+        for key, found in describe(archive).items():
+            wanted = self.extractor[key]
+            if found != wanted:
+                faults.append(
+                    ArchiveError(archive.path, f"{key} is {found!r}", f"the model expects {wanted!r}", "extract anew")
+                )
+        Faults.check(faults)
+
+    def log_probs(self, rows: Sequence[np.ndarray[Any, Any]]) -> tuple[Tensor, Tensor]:
+        """Normalised frames of a few utterances -> ``(batch, frames, vocab)`` natural logs and lengths, on the CPU."""
+        frames, lengths = pad(rows)
+        output, output_lengths = self.model.log_probs(
+            torch.from_numpy(frames).to(self.device), torch.from_numpy(lengths).to(self.device)
+        )
+        return output.cpu(), output_lengths.cpu()
+
+    def recognise(self, archive: Archive, decoder: Decoder) -> Iterator[tuple[str, list[Hypothesis]]]:
+        """(utterance id, hypotheses) in batches of like length, so not in the archive's order. Memory stays bounded."""
+        self.check_archive(archive)
+        frames = Frames(archive, self.cmvn)
+        for batch in plan(np.asarray(archive.lengths), BATCH_FRAMES):
+            output, lengths = self.log_probs([frames[at] for at in batch.tolist()])
+            found = decoder.decode(output, lengths, self.frame_shift)
+            for at, hypotheses in zip(batch.tolist(), found, strict=True):
+                yield archive.utterance_ids[at], hypotheses
+
+
+def describe(archive: Archive) -> dict[str, Any]:
+    """What must agree between the archive a model was trained on and those it is used on, as plain values."""
+    return {
+        "extractor": archive.extractor,
+        "config": config.plain(archive.config),
+        "dim": archive.dim,
+        "frame_shift": float(archive.frame_shift),
+        "sample_rate": int(archive.sample_rate),
+    }
+
+
+def best_device(wanted: str = "auto") -> str:
+    """``cuda`` where ``wanted`` is ``auto`` and a GPU is usable, else ``cpu``. Raises ConfigError for an absent one."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            "--device", f"{wanted!r} is not usable here", "", "install a CUDA build of torch or use 'cpu'"
+        )
+    return wanted

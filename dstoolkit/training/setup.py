@@ -1,0 +1,166 @@
+"""From paths and an experiment to a training in its folder: checked first, begun once, gone on with, finished once.
+
+``exp/TAG`` holds ``begun.json`` (the stamp of the run, from its first moment), the resolved ``config.yaml``, the
+``tokenizer``, ``last.pt`` and ``best.pt``, ``metrics.jsonl``, ``curves.png`` and, once all epochs are done,
+``stamp.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from dstoolkit import config, plugins, stamp
+from dstoolkit.data.archive import Archive
+from dstoolkit.data.datadir import read_text
+from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitError, Faults, StampError
+from dstoolkit.features.cmvn import Cmvn
+from dstoolkit.interfaces import BLANK
+from dstoolkit.pipeline.experiment import Experiment
+from dstoolkit.pipeline.recognition import build_model, describe
+from dstoolkit.pipeline.vocabulary import Vocabulary
+from dstoolkit.training.dataset import Dataset
+from dstoolkit.training.trainer import Parts, Trainer
+
+BEGUN = "begun.json"
+NAMED = 3  # utterances named in a warning; the others are counted
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a training reads: data directories with ``features.h5`` and ``text``, and a tokenizer's folder."""
+
+    train: Path
+    dev: Path
+    tokenizer: Path
+
+    def files(self) -> dict[str, Path]:
+        found = {"tokenizer": self.tokenizer}
+        for name, folder in (("train", self.train), ("dev", self.dev)):
+            found |= {f"{name}/text": folder / "text", f"{name}/features.h5": folder / "features.h5"}
+        return found
+
+    def check(self) -> None:
+        """Raises Faults naming all that is missing."""
+        advice = {
+            "features.h5": "run 'dstoolkit features extract' first",
+            "tokenizer": "run 'dstoolkit tokenizer train'",
+        }
+        Faults.check(
+            DataError(path, "no such file or folder", "", advice.get(path.name, advice.get(name, "")))
+            for name, path in self.files().items()
+            if not path.exists()
+        )
+
+    def digests(self) -> dict[str, str]:
+        """A digest per input; an archive's is that of its stamp, if it has one."""
+        return {name: stamp.digest(stamped(path)) for name, path in self.files().items()}
+
+
+def stamped(path: Path) -> Path:
+    beside = stamp.stamp_path(path)
+    return beside if path.is_file() and beside.exists() else path
+
+
+def train(folder: Path, experiment: Experiment, sources: Sources, device: str, force: bool = False) -> bool:
+    """Train into ``folder``; False where that was done already. Raises DstoolkitError for what the user can mend."""
+    sources.check()
+    wanted = stamp.Stamp("train", config.plain(experiment), sources.digests())
+    if is_done(folder, wanted, force):
+        return False
+    torch.manual_seed(experiment.seed)
+    parts = build(experiment, sources, torch.device(device))
+    begin(folder, wanted, sources.tokenizer)
+    Trainer(parts, folder).fit()
+    stamp.write(folder, wanted)
+    return True
+
+
+def is_done(folder: Path, wanted: stamp.Stamp, force: bool) -> bool:
+    """True for a finished run of the same; a begun one of the same is gone on with. Raises StampError for another."""
+    if force:
+        stamp.remove(folder)
+    elif (folder / BEGUN).exists() and stamp.read(folder) is None:
+        lines = stamp.differences(read_begun(folder), wanted)
+        if lines:
+            advice = "pass --force to begin anew"
+            raise StampError(folder, f"was begun differently: {', '.join(lines[:4])}", "", advice)
+        return False
+    return stamp.is_done(folder, wanted)
+
+
+def read_begun(folder: Path) -> stamp.Stamp:
+    try:
+        found = json.loads((folder / BEGUN).read_text(encoding="utf-8"))
+        return stamp.Stamp(found["command"], found["config"], found["inputs"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StampError(folder / BEGUN, "not a stamp", "", "pass --force to begin anew") from error
+
+
+def begin(folder: Path, wanted: stamp.Stamp, tokenizer: Path) -> None:
+    """Make the run's folder with all it needs but the weights, whole or not at all."""
+    if (folder / BEGUN).exists():
+        return
+    with stamp.building(folder, wanted) as partial:
+        shutil.copytree(tokenizer, partial / "tokenizer")
+        stamp.write_text(partial / "config.yaml", config.dump(dict(wanted.config)))
+        stamp.write_text(partial / BEGUN, json.dumps(wanted.as_dict(), indent=1, sort_keys=True) + "\n")
+    (folder / stamp.STAMP).unlink()  # begun, not finished
+
+
+def build(experiment: Experiment, sources: Sources, device: torch.device) -> Parts:
+    """Open the inputs and build what the experiment names. Raises Faults."""
+    archives = [Archive(each / "features.h5") for each in (sources.train, sources.dev)]
+    check_archives(experiment, *archives)
+    vocabulary = Vocabulary.load(sources.tokenizer)
+    cmvn = Cmvn(experiment.cmvn, archives[0].mean, archives[0].variance)
+    train, dev = (
+        Dataset(archive, read_text(folder / "text"), vocabulary, cmvn)
+        for archive, folder in zip(archives, (sources.train, sources.dev), strict=True)
+    )
+    model = build_model(experiment, archives[0].dim, vocabulary.size)
+    leave_out_infeasible(train, model.encoder.output_lengths)  # type: ignore[arg-type]
+    loss, loss_options = plugins.choose("losses", experiment.loss)
+    decoder, decoder_options = plugins.choose("decoders", experiment.decoder)
+    keepsake = {
+        "config": config.plain(experiment),
+        "cmvn": cmvn.to_dict(),
+        "extractor": describe(archives[0]),
+        "input_dim": archives[0].dim,
+    }
+    decode = decoder(decoder_options, vocabulary.tokenizer)
+    return Parts(experiment, model, loss(loss_options, BLANK), decode, train, dev, device, keepsake)
+
+
+def check_archives(experiment: Experiment, train: Archive, dev: Archive) -> None:
+    """Raises Faults where the two archives differ in kind, or are not of the features the experiment names."""
+    faults: list[DstoolkitError] = []
+    wanted = describe(train)
+    for key, found in describe(dev).items():
+        if found != wanted[key]:
+            faults.append(ArchiveError(dev.path, f"{key} is {found!r}", f"'{train.path}' has {wanted[key]!r}"))
+    if experiment.features.name != train.extractor:
+        said = f"the experiment names features {experiment.features.name!r}"
+        faults.append(ConfigError(train.path, f"holds {train.extractor!r} features", said, "extract anew"))
+    Faults.check(faults)
+
+
+def leave_out_infeasible(dataset: Dataset, output_lengths: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Leave out, and name, utterances with fewer output frames than their text needs. Raises DataError if all are."""
+    needed = np.asarray([len(each) + int((each[1:] == each[:-1]).sum()) for each in dataset.targets])
+    frames = output_lengths(torch.from_numpy(dataset.lengths)).numpy()
+    short = np.flatnonzero((frames < needed) | (frames == 0))
+    if len(short) == len(needed):
+        raise DataError(dataset.archive.path, "every utterance is too short for its text", "", "use a smaller stride")
+    if len(short):
+        named = ", ".join(f"'{dataset.archive.utterance_ids[at]}'" for at in short[:NAMED].tolist())
+        more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
+        click.echo(f"warning: {dataset.archive.path}: left out, too short for their text: {named}{more}", err=True)
+        dataset.keep(np.setdiff1d(np.arange(len(needed)), short))
