@@ -1,10 +1,22 @@
-"""``dstoolkit score``."""
+"""``dstoolkit score``: hypotheses against references, into ``wer.txt`` and ``wer.json``."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dstoolkit.interfaces import Command
+
+if TYPE_CHECKING:
+    from dstoolkit.scoring.wer import Report
+    from dstoolkit.stamp import Stamp
+    from dstoolkit.text.normalize import Normalization
+
+TEXT_FILE, JSON_FILE = "wer.txt", "wer.json"
+
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class ScoreCommand(Command):
@@ -13,9 +25,107 @@ class ScoreCommand(Command):
 
     @staticmethod
     def click_command() -> click.Command:
-        return score_group
+        return score_command
 
 
-@click.group("score")
-def score_group() -> None:
-    """Score hypotheses against references: WER, CER."""
+@click.command("score")
+@click.option("--ref", type=EXISTING, required=True, help="What was said: a Kaldi 'text' file, or a .trn file.")
+@click.option("--hyp", type=EXISTING, required=True, help="What was recognised, in the same form.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the reports.")
+@click.option("--utt2spk", type=EXISTING, help="Kaldi 'utt2spk': who speaks, for figures by speaker.")
+@click.option("--config", "config_path", type=EXISTING, help="Normalise both sides as its section 'text' says.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override it: --set text.case=keep.")
+@click.option("--force", is_flag=True, help="Score anew even where reports of something else exist.")
+def score_command(
+    ref: Path,
+    hyp: Path,
+    out: Path,
+    utt2spk: Path | None,
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Score hypotheses against references: word, character and sentence error rates.
+
+    Writes wer.txt (tables to paste, and the worst utterances aligned) and wer.json (every figure) into --out, and
+    prints the totals. Utterances are joined by id: one that either side lacks is an error, an empty hypothesis counts
+    as deletions. Texts are compared as they stand; --config normalises both sides first, so that the references'
+    commas and capitals do not count as errors of the recogniser.
+
+    \b
+      dstoolkit score --ref data/test/text --hyp exp/first/decode_test/text --out exp/first/decode_test
+      dstoolkit score --ref ref.trn --hyp hyp.trn --utt2spk data/test/utt2spk --out scores --set text.case=lower
+    """
+    from dstoolkit import stamp
+    from dstoolkit.scoring import report as reports
+
+    normalization = _normalization(config_path, overrides)
+    made = _stamp(ref, hyp, utt2spk, normalization)
+    done = stamp.is_done(out / JSON_FILE, made, force) and (out / TEXT_FILE).exists()
+    report = _score(ref, hyp, utt2spk, normalization)
+    if done:
+        click.echo(f"{out / TEXT_FILE}: done already\n")
+    else:
+        _write(report, out, made, _note(normalization))
+        click.echo(f"{out / TEXT_FILE}: {len(report.utterances)} utterances scored\n")
+    click.echo(reports.head(report, _note(normalization)), nl=False)
+
+
+def _normalization(path: Path | None, overrides: tuple[str, ...]) -> Normalization | None:
+    """None where neither a configuration nor an override asks for one."""
+    from dstoolkit import config
+    from dstoolkit.text.normalize import Normalization
+
+    if path is None and not overrides:
+        return None
+    where = config.join(str(path or ""), "text")
+    return config.build(Normalization, config.load(path, overrides).get("text", {}), where)
+
+
+def _note(normalization: Normalization | None) -> str:
+    return f"Both sides normalised: {normalization}." if normalization else "Texts compared as they stand."
+
+
+def _stamp(ref: Path, hyp: Path, utt2spk: Path | None, normalization: Normalization | None) -> Stamp:
+    from dstoolkit import stamp
+
+    inputs = {"--ref": ref, "--hyp": hyp} | ({"--utt2spk": utt2spk} if utt2spk else {})
+    return stamp.Stamp(
+        "score", {"texts": _note(normalization)}, {name: stamp.digest(path) for name, path in inputs.items()}
+    )
+
+
+def _score(ref: Path, hyp: Path, utt2spk: Path | None, normalization: Normalization | None) -> Report:
+    from dstoolkit.data import tables
+    from dstoolkit.errors import Faults
+    from dstoolkit.scoring.wer import score
+
+    speakers = None
+    if utt2spk:
+        table = tables.read(utt2spk, tables.FORMS["utt2spk"], ordered=False)
+        Faults.check(table.faults)
+        speakers = table.values()
+    references, hypotheses = _read(ref, normalization), _read(hyp, normalization)
+    return score(
+        references, hypotheses, speakers, reference_name=ref, hypothesis_name=hyp, speakers_name=utt2spk or "speakers"
+    )
+
+
+def _read(path: Path, normalization: Normalization | None) -> dict[str, str]:
+    from dstoolkit.data import datadir
+    from dstoolkit.scoring import trn
+
+    texts = trn.read(path) if path.suffix == ".trn" else datadir.read_text(path)
+    return {key: normalization.apply(each) for key, each in texts.items()} if normalization else texts
+
+
+def _write(report: Report, out: Path, made: Stamp, note: str) -> None:
+    """Both files and then their stamp, so that a run killed in between counts as none."""
+    from dstoolkit import stamp
+    from dstoolkit.scoring import report as reports
+
+    out.mkdir(parents=True, exist_ok=True)
+    stamp.remove(stamp.stamp_path(out / JSON_FILE))
+    stamp.write_text(out / TEXT_FILE, reports.text(report, note))
+    stamp.write_text(out / JSON_FILE, reports.as_json(report, note))
+    stamp.write(out / JSON_FILE, made)

@@ -67,10 +67,11 @@ def _batch_counts(pairs: Sequence[tuple[IntArray, IntArray]]) -> IntArray:
     references, hypotheses = (_pad([pair[side] for pair in pairs]) for side in (0, 1))
     unit = int(n.max() + m.max()) + 1
     steps = np.arange(m.max() + 1) * unit
-    row = np.broadcast_to(steps, (len(pairs), len(steps))).copy()
+    row = np.broadcast_to(steps, (len(pairs), len(steps)))
     totals = np.where(n == 0, m * unit, 0)
     for at in range(n.max()):
-        row = next_row(row, references[:, at : at + 1], hypotheses, unit, steps)[0]
+        substitution = np.where(hypotheses == references[:, at : at + 1], 0, unit + 1)
+        row = next_row(row, substitution, unit, steps)
         ended = np.flatnonzero(n == at + 1)
         totals[ended] = row[ended, m[ended]]
     edits, substitutions = np.divmod(totals, unit)
@@ -85,23 +86,22 @@ def _pad(sequences: Sequence[IntArray]) -> IntArray:
     return padded
 
 
-def next_row(
-    above: IntArray, reference: IntArray, hypothesis: IntArray, unit: int, steps: IntArray
-) -> tuple[IntArray, IntArray, IntArray]:
-    """One row of the dynamic programme, for a batch: ``above`` and the row ``(batch, m + 1)``, one reference unit each
-    ``(batch, 1)``, the hypotheses ``(batch, m)``. Returns the row and what the diagonal and the deletion would cost."""
-    diagonal = above[:, :-1] + np.where(hypothesis == reference, 0, unit + 1)
-    deletion = above + unit
-    best = deletion.copy()
-    np.minimum(best[:, 1:], diagonal, out=best[:, 1:])
-    return np.minimum.accumulate(best - steps, axis=1) + steps, diagonal, deletion
+def next_row(above: IntArray, substitution: IntArray, unit: int, steps: IntArray) -> IntArray:
+    """The row of the dynamic programme below ``above``, ``(batch, m + 1)``.
+
+    ``substitution``, ``(batch, m)``, is what pairing the row's reference unit with each hypothesis unit costs (0 where
+    they are the same), ``unit`` what a deletion or insertion costs, and ``steps`` are ``0, unit, ..., m * unit``.
+    """
+    best = above + unit
+    np.minimum(best[:, 1:], above[:, :-1] + substitution, out=best[:, 1:])
+    return np.minimum.accumulate(best - steps, axis=1) + steps
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
-    """The steps from ``reference`` to ``hypothesis`` with the fewest edits and, among those, the most correct units.
+    """The steps from ``reference`` to ``hypothesis`` with the fewest edits and, among those, the most correct words.
 
-    Where several remain, the backtrace from the end takes a correct unit or substitution before a deletion before an
-    insertion. Takes O(n m) time and bytes.
+    Where several remain, substitutions pair the words most alike (by the counts of their letters), and the backtrace
+    from the end takes a pair before a deletion before an insertion. Takes O(n m) time and bytes.
     """
     moves = _moves(reference, hypothesis)
     steps: list[Step] = []
@@ -121,15 +121,31 @@ def _kind(move: int, same: bool) -> Kind:
 
 
 def _moves(reference: Sequence[str], hypothesis: Sequence[str]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The last move of a best path to each cell, ``(n + 1, m + 1)``."""
-    codes: dict[Hashable, int] = {}
-    ref, hyp = _encode(reference, codes), _encode(hypothesis, codes)[None]
-    unit = len(reference) + len(hypothesis) + 1
+    """The last move of a best path to each cell, ``(n + 1, m + 1)``.
+
+    A third term joins the cost, the unlikeness of the pairs; its sum stays below ``scale``, as each letter counts once.
+    """
+    scale = sum(map(len, reference)) + sum(map(len, hypothesis)) + 1
+    unit = (len(reference) + len(hypothesis) + 1) * scale
+    ref, hyp = _letters(reference, hypothesis)
     steps = np.arange(len(hypothesis) + 1) * unit
     moves = np.full((len(reference) + 1, len(hypothesis) + 1), INSERTION, np.uint8)
     row = steps[None]
-    for at in range(len(reference)):
-        row, diagonal, deletion = next_row(row, ref[at : at + 1, None], hyp, unit, steps)
-        moves[at + 1][row[0] == deletion[0]] = DELETION
-        moves[at + 1, 1:][row[0, 1:] == diagonal[0]] = DIAGONAL
+    for at, word in enumerate(reference):
+        same = np.array([each == word for each in hypothesis], bool)
+        substitution = np.where(same, 0, unit + scale + np.abs(hyp - ref[at]).sum(axis=1))[None]
+        above, row = row, next_row(row, substitution, unit, steps)
+        moves[at + 1][row[0] == above[0] + unit] = DELETION
+        moves[at + 1, 1:][row[0, 1:] == above[0, :-1] + substitution[0]] = DIAGONAL
     return moves
+
+
+def _letters(*sides: Sequence[str]) -> list[IntArray]:
+    """For each side ``(words, alphabet)``: how often each letter occurs in each word."""
+    columns = {letter: at for at, letter in enumerate({letter for words in sides for word in words for letter in word})}
+    counts = [np.zeros((len(words), len(columns)), np.int64) for words in sides]
+    for table, words in zip(counts, sides, strict=True):
+        for at, word in enumerate(words):
+            for letter in word:
+                table[at, columns[letter]] += 1
+    return counts

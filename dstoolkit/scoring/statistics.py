@@ -34,15 +34,17 @@ def bootstrap(
 
     Raises ValueError where no unit has any length or ``level`` is not between 0 and 1.
     """
-    wrong, total = np.asarray(errors, float), np.asarray(lengths, float)
-    if not total.sum() or not 0 < level < 1:
+    if not sum(lengths) or not 0 < level < 1:
         raise ValueError("a bootstrap takes units with some reference length and a level between 0 and 1")
+    # Units with the same errors and length are alike: how often each kind is drawn is multinomial
+    kinds, counts = np.unique(np.array([errors, lengths]), axis=1, return_counts=True)
     generator = np.random.default_rng(seed)
-    block = max(1, DRAWS // len(wrong))
-    rates = []
-    for start in range(0, replicas, block):
-        drawn = generator.integers(len(wrong), size=(min(block, replicas - start), len(wrong)))
-        length = total[drawn].sum(axis=1)
-        rates.append(wrong[drawn].sum(axis=1)[length > 0] / length[length > 0])  # a replica of empty references: none
-    low, high = np.quantile(np.concatenate(rates), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), level, len(wrong))
+    block = max(1, DRAWS // len(counts))
+    sums = [
+        generator.multinomial(len(errors), counts / len(errors), size=min(block, replicas - start)) @ kinds.T
+        for start in range(0, replicas, block)
+    ]
+    wrong, total = np.concatenate(sums).T
+    rates = wrong[total > 0] / total[total > 0]  # a replica of nothing but empty references has no rate
+    low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), level, len(errors))

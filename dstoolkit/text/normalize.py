@@ -46,6 +46,11 @@ class Normalization:
         if self.numbers == "spell" and not spelling.speaks(self.language):
             raise ValueError(f"numbers cannot be spelled in language {self.language!r}; expected {spelling.LANGUAGES}")
 
+    def __str__(self) -> str:
+        """``case lower, punctuation remove, unicode NFC, numbers spell (en)``: what ``apply`` does."""
+        numbers = f"spell ({self.language})" if self.numbers == "spell" else "keep"
+        return f"case {self.case}, punctuation {self.punctuation}, unicode {self.unicode}, numbers {numbers}"
+
     def apply(self, text: str) -> str:
         """The normalised text: words between single spaces. ``apply(apply(text)) == apply(text)``."""
         if self.numbers == "spell":

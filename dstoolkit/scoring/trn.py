@@ -1,0 +1,46 @@
+"""NIST's ``trn`` transcripts: a line an utterance, its words and then its id in parentheses, ``yes no (spk-u17)``.
+
+Lines that begin with ``;;`` are comments. See the sclite manual of NIST's SCTK.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dstoolkit.errors import DataError, DstoolkitError, Faults
+
+
+def read(path: Path) -> dict[str, str]:
+    """Id -> text, in the file's order. Raises DataError or Faults with line numbers, for duplicate ids too."""
+    texts: dict[str, str] = {}
+    first: dict[str, int] = {}
+    faults: list[DstoolkitError] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            parsed = _parse(line)
+        except ValueError as error:
+            faults.append(DataError(f"{path}:{number}", str(error), "expected '<words> (<utterance>)'"))
+            continue
+        if parsed and parsed[0] in texts:
+            before = f"it is on line {first[parsed[0]]} already"
+            faults.append(DataError(f"{path}:{number}", f"utterance '{parsed[0]}' is there twice", before))
+        elif parsed:
+            texts[parsed[0]], first[parsed[0]] = parsed[1], number
+    if not texts and not faults:
+        faults.append(DataError(path, "no utterances", "expected lines of '<words> (<utterance>)'"))
+    Faults.check(faults)
+    return texts
+
+
+def _parse(line: bytes) -> tuple[str, str] | None:
+    """Id and text; None for a blank line or comment. Raises ValueError saying what is wrong."""
+    try:
+        content = line.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise ValueError("not UTF-8 text") from error
+    if not content or content.startswith(";;"):
+        return None
+    text, opening, utterance = content.removesuffix(")").rpartition("(")
+    if not (opening and content.endswith(")") and utterance.strip()):
+        raise ValueError(f"no utterance id in {content[-60:]!r}")
+    return utterance.strip(), text.strip()
