@@ -224,9 +224,10 @@ class Registry:
         if owners:
             return owners[0][1]
         have = ", ".join(self.names(kind)) or "none"
-        raise PluginError(where, f"no {label} (have: {have})", self._not_ok(), LIST_ADVICE)
+        raise PluginError(where, f"no {label} (have: {have})", self.not_ok(), LIST_ADVICE)
 
-    def _not_ok(self) -> str:
+    def not_ok(self) -> str:
+        """``plugin 'x' failed to load: why; plugin 'y' is blocked``, or nothing."""
         says = [
             f"plugin {entry.name!r} " + (f"failed to load: {entry.why}" if entry.status == "failed" else "is blocked")
             for entry in self.entries

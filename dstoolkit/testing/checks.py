@@ -115,7 +115,7 @@ class BoundCheck:
     def outcome(self) -> Outcome:
         outcome = self._run()
         reason = self.subject.expected_failures.get(self.name)
-        if reason is None:
+        if reason is None or outcome.status == "skipped":
             return outcome
         if outcome.status == "failed":
             return Outcome(self.name, "expected", reason)

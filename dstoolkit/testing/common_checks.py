@@ -27,7 +27,7 @@ def name_is_a_word(subject: Subject) -> None:
     )
 
 
-@check(*MODULES)
+@check(*KINDS_WITH_OPTIONS)
 def documented(subject: Subject) -> None:
     """Its own docstring, not its interface's."""
     require(bool((vars(subject.cls).get("__doc__") or "").strip()), f"class {subject.cls.__name__} has no docstring")
@@ -45,7 +45,7 @@ def options_survive_yaml(subject: Subject) -> None:
     """What a run writes into its ``config.yaml`` builds the same options again; no field's type is out of reach."""
     given = subject.config
     written = config.dump(config.plain(given))
-    read = config.build(type(given), config._yaml().load(written), "config.yaml")
+    read = config.build(type(given), config.parse_value(written), "config.yaml")
     require(read == given, f"{given} came back as {read}")
 
 
