@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Finds a Python that has dstoolkit, or makes an environment that has it. Sourced by tools/recipe.sh and tools/test.sh.
 # Needs bash 4.4 and coreutils, nothing else. PYTHON=python3.12 chooses the interpreter; pip's own settings
 # (PIP_INDEX_URL, PIP_FIND_LINKS, ...) are honoured.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The frame of every recipe: options, the choice of stages, and the closing table. Sourced by recipes/NAME/run.sh.
 #
 # A recipe says, before it sources this file:
@@ -7,7 +8,8 @@
 # and afterwards calls 'stage NAME COMMAND ARGS...' for each stage (a stage may have several commands) and, last,
 # 'results DATA EXP'. It finds these set:
 #   $corpus  an array: --corpus DIR, or empty     $config  an array: --config FILE and every --set
-#   $force   an array: --force, or empty          $nj  processes          $tag  the experiment's name
+#   $force   an array: --force, or empty          $device  an array: --device D, or empty
+#   $nj      processes                            $tag  the experiment's name
 #   and a variable for each of its own options, dashes turned to underscores; paths are absolute.
 # The working directory is then the recipe's folder.
 
@@ -99,7 +101,7 @@ option() {
         config) absolute --config "$2" && config_file=$path ;;
         tag) [[ $2 =~ ^[[:alnum:]_.+-]+$ ]] || fail "--tag: '$2'; expected letters, digits and '_.+-'"; given_tag=$2 ;;
         nj) [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "--nj: '$2'; expected a whole number, 1 or more"; nj=$2 ;;
-        device) [[ $2 = @(auto|cpu|cuda) ]] || fail "--device: '$2'; expected auto, cpu or cuda"; device=$2 ;;
+        device) device=(--device "$2") ;;
         *) own_option "$1" "$2" ;;
     esac
 }
@@ -127,14 +129,6 @@ parse() {
         fi
     done
     [ "$first" -le "$last" ] || fail "--stop-stage: '${stages[last]}' comes before --stage '${stages[first]}'"
-}
-
-choose_device() {
-    case $device in
-        cpu) export CUDA_VISIBLE_DEVICES= ;; # all that PyTorch and Numba ask
-        cuda) "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' ||
-            fail "--device: no CUDA device that PyTorch can use; try --device cpu" ;;
-    esac
 }
 
 dstoolkit() {
@@ -188,9 +182,9 @@ results() {
 
 PWD0=$PWD
 default_tag=$tag
-first=0 last=$((${#stages[@]} - 1)) nj=$(nproc) device=auto given_tag=
+first=0 last=$((${#stages[@]} - 1)) nj=$(nproc) given_tag=
 config_file=$home/conf/train.yaml
-corpus=() force=() settings=()
+corpus=() force=() device=() settings=()
 for each in "${options[@]}"; do # the defaults of the recipe's own options
     name=${each%%[=:]*} value=
     if [[ $each = *=* ]]; then value=${each#*=} value=${value%%|*}; fi
@@ -199,7 +193,6 @@ done
 parse "$@"
 cd -- "$home"
 find_dstoolkit
-choose_device
 if [ -n "$given_tag" ]; then
     tag=$given_tag
 elif [ "$config_file" != "$home/conf/train.yaml" ]; then

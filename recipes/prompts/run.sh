@@ -14,8 +14,8 @@ stage prepare dstoolkit corpus prepare prompts --set "lang=$lang" --out "$data" 
 stage features dstoolkit features extract "$data"/{train,dev,test} "${config[@]}" --nj "$nj" "${force[@]}"
 stage tokenizer dstoolkit tokenizer train "$data/train/text" "$data/tokenizer" "${config[@]}" "${force[@]}"
 stage train dstoolkit train "$exp" "${config[@]}" --train "$data/train" --dev "$data/dev" \
-    --tokenizer "$data/tokenizer" "${force[@]}"
-stage decode dstoolkit decode "$exp" "$data/test" --out "$exp/decode_test" "${force[@]}"
+    --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}"
+stage decode dstoolkit decode "$exp" "$data/test" --out "$exp/decode_test" "${device[@]}" "${force[@]}"
 stage score dstoolkit score --ref "$data/test/text" --hyp "$exp/decode_test/text" --utt2spk "$data/test/utt2spk" \
     --out "$exp/decode_test"
 results "$data" "$exp"
