@@ -277,6 +277,10 @@ class Corpus(Plugin):
         Raises FetchError; what was fetched by then is kept, so that the next call goes on from there.
         """
 
+    def locate(self, folder: Path, cache: Path) -> Path:
+        """The corpus in a user's own ``folder``, which may hold archives to unpack below ``cache``. Raises FetchError."""
+        return folder
+
     @abstractmethod
     def prepare(self, folder: Path) -> Preparation:
         """Read the corpus in ``folder`` into splits. Deterministic. Raises DataError with all faults at once."""

@@ -1,0 +1,81 @@
+"""Kaldi's yesno: 60 recordings of one man who says eight times "yes" or "no", in Hebrew ("ken", "lo"), at 8 kHz.
+
+OpenSLR 1, Apache-2.0. A file is named after what is said, 1 for yes and 0 for no: ``1_0_0_1_0_1_1_0.wav``. Texts are
+Kaldi's, ``yes`` and ``no``, in lower case. The split is Kaldi's too (egs/yesno/s5): of the sorted names the
+first 31 are training, the other 29 test; dev is five of the 31, chosen by hash.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dstoolkit.corpora import splitting
+from dstoolkit.corpora.unpack import fetched, unpack
+from dstoolkit.errors import DataError, FetchError
+from dstoolkit.interfaces import Corpus, Preparation, Utterance
+
+URL = "https://www.openslr.org/resources"
+ARCHIVE = "waves_yesno.tar.gz"
+CHECKSUM = "sha256:c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8e73"  # as torchaudio's YESNO has it
+RECORDINGS, TRAIN, DEV = 60, 31, 5
+WORDS = {"1": "yes", "0": "no"}
+NAME = re.compile(r"[01](_[01]){7}")
+SPEAKER = "global"  # Kaldi's name for him
+
+
+@dataclass(frozen=True)
+class YesNoConfig:
+    """``url``: the address above ``1/waves_yesno.tar.gz``; OpenSLR's, or a mirror's."""
+
+    url: str = URL
+
+
+class YesNo(Corpus):
+    name = "yesno"
+    Config = YesNoConfig
+    licence = "Apache-2.0"
+    source = "OpenSLR 1, www.openslr.org/1"
+
+    def __init__(self, config: YesNoConfig) -> None:
+        self.url = config.url
+
+    def fetch(self, cache: Path) -> Path:
+        return fetched(f"{self.url}/1/{ARCHIVE}", cache / ARCHIVE, CHECKSUM, cache / self.name)
+
+    def locate(self, folder: Path, cache: Path) -> Path:
+        """The folder ``waves_yesno``, one above it, or one with the archive."""
+        if not _recordings(folder) and (folder / ARCHIVE).is_file():
+            return unpack(folder / ARCHIVE, cache / self.name)
+        if not _recordings(folder):
+            raise FetchError(folder, "no yesno here", f"expected waves_yesno/0_0_0_0_1_1_1_1.wav or {ARCHIVE}")
+        return folder
+
+    def prepare(self, folder: Path) -> Preparation:
+        paths = _recordings(folder)
+        if len(paths) != RECORDINGS:
+            raise DataError(folder, f"{len(paths)} recordings", f"expected {RECORDINGS}, named 0_0_0_0_1_1_1_1.wav")
+        utterances = [Utterance(path.stem, str(path.resolve()), SPEAKER, _text(path.stem)) for path in paths]
+        training, test = utterances[:TRAIN], utterances[TRAIN:]
+        chosen = set(splitting.hashed(each.id for each in training)[:DEV])
+        return Preparation(
+            {
+                "train": [each for each in training if each.id not in chosen],
+                "dev": [each for each in training if each.id in chosen],
+                "test": test,
+            }
+        )
+
+
+def _recordings(folder: Path) -> list[Path]:
+    """Sorted by name."""
+    for place in (folder, folder / "waves_yesno"):
+        found = [path for path in place.glob("*.wav") if NAME.fullmatch(path.stem)]
+        if found:
+            return sorted(found)
+    return []
+
+
+def _text(name: str) -> str:
+    return " ".join(WORDS[digit] for digit in name.split("_"))
