@@ -100,7 +100,8 @@ def write(
     """Write sorted Kaldi files into an existing folder, each whole. Raises DataError or Faults before writing any.
 
     ``segments`` is written where any utterance is a stretch or a recording of another name; ``text`` where texts are
-    known, for all or for none; ``utt2dur`` where ``durations`` (seconds, by id) are given. Relative paths become absolute.
+    known, for all or for none; ``utt2dur`` where ``durations`` (seconds, by id) are given. Relative
+    paths become absolute.
     """
     ordered = sorted(utterances, key=lambda each: each.id)
     Faults.check(_refuse(Path(folder), ordered, source))
