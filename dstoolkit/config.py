@@ -9,7 +9,6 @@ checks the rest: ``encoder: {name: deepspeech, size: 256}``, or just ``encoder: 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import io
 import types
 import typing
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 from dstoolkit.errors import ConfigError, DstoolkitError, Faults, PluginError
 
 T = TypeVar("T")
+LARGEST = 2**1023  # whole numbers up to this fit a float
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,14 @@ def load(path: Path | str | None, overrides: Iterable[str] = ()) -> dict[str, An
 
 def _yaml() -> Any:
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import SafeConstructor
 
+    class Constructor(SafeConstructor):
+        """``2024-01-31`` is a word in YAML 1.2's core schema, not a date."""
+
+    Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda self, node: self.construct_scalar(node))
     reader: Any = YAML(typ="safe", pure=True)  # YAML 1.2
+    reader.Constructor = Constructor
     reader.default_flow_style = False
     reader.sort_base_mapping_type_on_output = False
     return reader
@@ -53,7 +59,7 @@ def _read(path: Path) -> dict[str, Any]:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        loaded = _yaml().load(path.read_text(encoding="utf-8"))
+        loaded = plain(_yaml().load(path.read_text(encoding="utf-8")))  # a copy: aliases would share an override
     except OSError as error:
         raise ConfigError(path, (error.strerror or str(error)).lower(), "expected a YAML file") from error
     except UnicodeDecodeError as error:
@@ -61,12 +67,14 @@ def _read(path: Path) -> dict[str, Any]:
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{path}{line}", f"not YAML: {error.problem}") from error
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:
         raise ConfigError(path, f"not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError(path, "values within values without end", "expected 'option: value' lines") from error
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
-        raise ConfigError(path, f"a {type(loaded).__name__}", "expected 'option: value' lines")
+        raise ConfigError(path, f"{loaded!r}", "expected 'option: value' lines")
     return loaded
 
 
@@ -75,9 +83,11 @@ def parse_value(text: str) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        return _yaml().load(text) if text else ""
-    except YAMLError as error:
-        raise ConfigError(f"--set {text}", "not a YAML value") from error
+        return plain(_yaml().load(text)) if text else ""
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{text!r}", "not a YAML value", "", "quote a word that holds ': ', '#' or brackets"
+        ) from error
 
 
 def override(values: dict[str, Any], assignment: str) -> None:
@@ -92,7 +102,10 @@ def override(values: dict[str, Any], assignment: str) -> None:
             inner = {"name": inner}
         values[name] = inner if isinstance(inner, dict) else {}
         values = values[name]
-    values[last] = parse_value(text)
+    try:
+        values[last] = parse_value(text)
+    except ConfigError as error:
+        raise ConfigError(f"--set {assignment}", error.found, error.expected, error.advice) from error
 
 
 def dump(values: Mapping[str, Any]) -> str:
@@ -117,6 +130,8 @@ def plain(value: Any) -> Any:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``did you mean 'epochs'?``, or the known ones where none is near."""
+    import difflib
+
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
@@ -144,7 +159,7 @@ def join(where: str, key: str) -> str:
 
 def _build(cls: type, values: Any, where: str, faults: list[DstoolkitError]) -> Any:
     if not isinstance(values, Mapping):
-        faults.append(ConfigError(where, f"{values!r} is no mapping", "expected 'option: value' lines"))
+        faults.append(ConfigError(where, repr(values), "expected 'option: value' lines"))
         return None
     hints = typing.get_type_hints(cls)
     known = {each.name: hints[each.name] for each in dataclasses.fields(cls) if each.init}
@@ -152,7 +167,9 @@ def _build(cls: type, values: Any, where: str, faults: list[DstoolkitError]) -> 
         if key not in known:
             faults.append(ConfigError(join(where, str(key)), "no such option", nearest(str(key), known)))
     before = len(faults)
-    given = {key: _value(hint, values[key], join(where, key), faults) for key, hint in known.items() if key in values}
+    present = {key: values[key] for key in known if key in values}
+    named = {key: _named(cls, key, each) if known[key] is Choice else each for key, each in present.items()}
+    given = {key: _value(known[key], value, join(where, key), faults) for key, value in named.items()}
     if len(faults) > before:
         return None
     try:
@@ -173,21 +190,27 @@ def _value(hint: Any, value: Any, where: str, faults: list[DstoolkitError]) -> A
         return _union(args, value, where, faults)
     if origin is tuple and isinstance(value, Sequence) and not isinstance(value, str):
         return _tuple(args, value, where, faults)
-    fits = {
-        bool: isinstance(value, bool),
-        int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, (int, float)) and not isinstance(value, bool),
-        str: isinstance(value, str),
-        type(None): value is None,
-    }
-    if hint is Any or fits.get(hint, False):
-        return float(value) if hint is float else value
-    if origin is typing.Literal and value in args:
+    if origin is list and isinstance(value, (list, tuple)):
+        return list(_tuple((*args, ...), value, where, faults) or ())
+    if origin is typing.Literal and any(value == arg and type(value) is type(arg) for arg in args):
         return value
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
         return dict(value)
-    faults.append(ConfigError(where, f"{value!r} is no {describe(hint)}", f"expected {describe(hint)}"))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST:
+        return float(value)
+    if hint is Path and isinstance(value, (str, Path)):
+        return Path(value)
+    if hint is Any or (isinstance(hint, type) and type(value) is hint):
+        return value
+    faults.append(ConfigError(where, repr(value), f"expected {describe(hint)}", _did_you_mean(hint, value)))
     return None
+
+
+def _did_you_mean(hint: Any, value: Any) -> str:
+    """For a word that is nearly one of a few."""
+    words = [arg for arg in typing.get_args(hint) if isinstance(arg, str)]
+    advice = nearest(value, words) if isinstance(value, str) else ""
+    return advice if advice.startswith("did") else ""
 
 
 def as_choice(value: Any, where: str) -> Choice:
@@ -198,6 +221,15 @@ def as_choice(value: Any, where: str) -> Choice:
     return typing.cast(Choice, choice)
 
 
+def _named(cls: type, key: str, value: Any) -> Any:
+    """Options without a name are for the plugin that the field names by default: ``--set encoder.size=256``."""
+    if not isinstance(value, Mapping) or "name" in value:
+        return value
+    of_field = next(each for each in dataclasses.fields(cls) if each.name == key)
+    default = of_field.default if of_field.default_factory is dataclasses.MISSING else of_field.default_factory()
+    return {"name": default.name, **value} if isinstance(default, Choice) else value
+
+
 def _choice(value: Any, where: str, faults: list[DstoolkitError]) -> Choice | None:
     if isinstance(value, Choice):
         return value
@@ -205,7 +237,7 @@ def _choice(value: Any, where: str, faults: list[DstoolkitError]) -> Choice | No
         return Choice(value, {}, where)
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         return Choice(value["name"], {key: each for key, each in value.items() if key != "name"}, where)
-    faults.append(ConfigError(where, f"{value!r} names no plugin", "expected a name or '{name: ..., option: ...}'"))
+    faults.append(ConfigError(where, repr(value), "expected a plugin's name or '{name: ..., option: ...}'"))
     return None
 
 
@@ -215,8 +247,7 @@ def _union(args: tuple[Any, ...], value: Any, where: str, faults: list[Dstoolkit
         built = _value(arg, value, where, trial)
         if not trial:
             return built
-    wanted = " or ".join(describe(arg) for arg in args)
-    faults.append(ConfigError(where, f"{value!r} is no {wanted}", f"expected {wanted}"))
+    faults.append(ConfigError(where, repr(value), "expected " + " or ".join(describe(arg) for arg in args)))
     return None
 
 
@@ -233,14 +264,26 @@ def _tuple(args: tuple[Any, ...], value: Sequence[Any], where: str, faults: list
 
 def describe(hint: Any) -> str:
     """A type as a user would call it."""
-    names = {bool: "true or false", int: "whole number", float: "number", str: "word", type(None): "null"}
+    names = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a word",
+        type(None): "null",
+        Choice: "a plugin's name",
+        Path: "a path",
+    }
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return "one of " + ", ".join(repr(arg) for arg in args)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe(arg) for arg in args)
+    if origin is list or args[1:] == (Ellipsis,):
+        return f"a list, each {describe(args[0])}"
     if origin is tuple:
-        return f"list of {describe(args[0])}s" if args[1:] == (Ellipsis,) else f"list of {len(args)} values"
+        return f"a list of {len(args)} values"
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return "mapping"
+        return "'option: value' lines"
     return names.get(hint, getattr(hint, "__name__", str(hint)))
 
 
@@ -253,3 +296,9 @@ def check_dataclass(label: str, cls: Any) -> None:
     for each in dataclasses.fields(cls):
         if each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING:
             raise PluginError(label, f"its Config gives '{each.name}' no default", "expected one for every option")
+    try:
+        typing.get_type_hints(cls)
+    except Exception as error:  # any expression may stand as a type
+        raise PluginError(
+            label, f"its Config has a type that cannot be read: {error}", "import it at run time"
+        ) from error

@@ -58,6 +58,7 @@ class Faults(DstoolkitError):
     def __init__(self, faults: Sequence[DstoolkitError]) -> None:
         self.faults = tuple(faults)
         super().__init__("", f"{len(self.faults)} faults")
+        self.args = (self.faults,)  # what pickle calls the class with, on the way home from a worker process
 
     def __str__(self) -> str:
         lines = [str(fault) for fault in self.faults[:FAULTS_SHOWN]]
