@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from typing import Any
 from dstoolkit.errors import StampError
 
 STAMP = "stamp.json"
+LEFT_BEHIND = re.compile(r"\..+\.(partial|old)")  # the names that a killed run may leave
 MISSING = object()
 
 
@@ -38,10 +40,12 @@ class Stamp:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, or of a folder's: its stamp where it has one, else its files' names and bytes."""
+    """SHA-256 of a file's bytes, or of the names and bytes of a folder's files, what killed runs left apart."""
     hasher = hashlib.sha256()
     if path.is_dir():
         for each in sorted(each for each in path.rglob("*") if each.is_file()):
+            if any(LEFT_BEHIND.fullmatch(part) for part in each.relative_to(path).parts):
+                continue
             hasher.update(f"{each.relative_to(path)}\0{digest(each)}\n".encode())
         return hasher.hexdigest()
     with path.open("rb") as file:
@@ -143,9 +147,16 @@ def building(output: Path, stamp: Stamp, folder: bool = True) -> Iterator[Path]:
             os.replace(partial, output)
             write(output, stamp)
         sync(output.parent)
-    except BaseException:
+    except BaseException as error:
+        _name(error, output)
         remove(partial)
         raise
+
+
+def _name(error: BaseException, output: Path) -> None:
+    """A full disk names no file: name the output."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        error.filename = str(output)
 
 
 def _replace_folder(partial: Path, output: Path) -> None:
@@ -154,7 +165,12 @@ def _replace_folder(partial: Path, output: Path) -> None:
     remove(old)
     if output.exists():
         os.replace(output, old)
-    os.replace(partial, output)
+    try:
+        os.replace(partial, output)
+    except BaseException:
+        if old.exists() and not output.exists():
+            os.replace(old, output)
+        raise
     remove(old)
 
 
@@ -193,6 +209,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         sync(partial)
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
+        _name(error, path)
         remove(partial)
         raise
