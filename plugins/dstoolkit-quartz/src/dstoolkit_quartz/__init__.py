@@ -1,0 +1,1 @@
+"""QuartzNet encoders for dstoolkit."""
