@@ -94,7 +94,7 @@ def differences(found: Stamp, wanted: Stamp) -> list[str]:
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, each in value.items():
-        if isinstance(each, Mapping) and each and not prefix.startswith("inputs"):
+        if isinstance(each, Mapping) and (each or not prefix):
             flat.update(_flat(each, f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = each

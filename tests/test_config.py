@@ -16,7 +16,6 @@ from dstoolkit import config
 from dstoolkit.config import Choice
 from dstoolkit.errors import ConfigError, Faults, PluginError
 
-
 GREEDY = Choice("greedy")
 
 
