@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
         stamp.sync(path.parent)
     except RuntimeError as error:  # torch reports a full disk as a RuntimeError of its zip writer
         stamp.remove(partial)
-        raise OSError(
-            getattr(error, "errno", None) or 28, "could not write the checkpoint; is the disk full?", path
-        ) from error
+        raise OSError(errno.ENOSPC, "the checkpoint could not be written; is the disk full?", str(path)) from error
     except BaseException:
         stamp.remove(partial)
         raise
@@ -35,9 +34,11 @@ def save(path: Path, state: dict[str, Any]) -> None:
 def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
     """The state in ``path``. Raises DataError where it is missing, damaged or of another format."""
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        path.open("rb").close()
     except OSError as error:
         raise DataError(path, (error.strerror or str(error)).lower(), "expected a checkpoint") from error
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # a damaged zip or pickle raises many kinds
         reason = " ".join(str(error).split())[:120]
         raise DataError(path, f"damaged, or no checkpoint ({reason})", "", "remove it and train again") from error

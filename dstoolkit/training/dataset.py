@@ -42,14 +42,20 @@ class Batch:
 
 
 class Dataset:
-    """An archive joined with its texts by utterance id. Raises Faults where one lacks the other's utterances."""
+    """An archive joined with its texts by utterance id.
+
+    ``lengths`` ``(n,)`` are in frames, ``targets`` the token ids, ``texts`` the normalised texts; ``kept`` are the
+    indices in use. Raises Faults where archive and texts are not of the same utterances, or for characters that no
+    token covers.
+    """
 
     def __init__(self, archive: Archive, texts: Mapping[str, str], vocabulary: Vocabulary, cmvn: Cmvn) -> None:
         join(archive, texts)
         self.archive, self.frames = archive, Frames(archive, cmvn)
         self.lengths: IntArray = np.asarray(archive.lengths, dtype=np.int64)
+        ids = vocabulary.encode_all(texts, archive.path.with_name("text"))
+        self.targets: list[IntArray] = [np.asarray(ids[each], dtype=np.int64) for each in archive.utterance_ids]
         self.texts = [vocabulary.normalization.apply(texts[each]) for each in archive.utterance_ids]
-        self.targets = encode(archive, self.texts, vocabulary)
         self.kept = np.arange(len(self.lengths))
 
     def keep(self, kept: IntArray) -> None:
@@ -88,15 +94,3 @@ def join(archive: Archive, texts: Mapping[str, str]) -> None:
     if not heard:
         faults.append(DataError(archive.path, "no utterances", "expected one or more"))
     Faults.check(faults)
-
-
-def encode(archive: Archive, texts: list[str], vocabulary: Vocabulary) -> list[IntArray]:
-    """Token ids per utterance. Raises Faults naming every utterance with characters the tokenizer has no token for."""
-    targets, faults = [], []
-    for utterance_id, text in zip(archive.utterance_ids, texts, strict=True):
-        try:
-            targets.append(np.asarray(vocabulary.encode(text), dtype=np.int64))
-        except DataError as error:
-            faults.append(DataError(f"{archive.path}: '{utterance_id}'", error.found, error.expected, error.advice))
-    Faults.check(faults)
-    return targets

@@ -120,6 +120,7 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     archives = [Archive(each / "features.h5") for each in (sources.train, sources.dev)]
     check_archives(experiment, *archives)
     vocabulary = Vocabulary.load(sources.tokenizer)
+    check_vocabulary(experiment, vocabulary, sources.tokenizer)
     cmvn = Cmvn(experiment.cmvn, archives[0].mean, archives[0].variance)
     train, dev = (
         Dataset(archive, read_text(folder / "text"), vocabulary, cmvn)
@@ -150,6 +151,21 @@ def check_archives(experiment: Experiment, train: Archive, dev: Archive) -> None
         said = f"the experiment names features {experiment.features.name!r}"
         faults.append(ConfigError(train.path, f"holds {train.extractor!r} features", said, "extract anew"))
     Faults.check(faults)
+
+
+def check_vocabulary(experiment: Experiment, vocabulary: Vocabulary, folder: Path) -> None:
+    """Raises Faults where the tokenizer's folder was made with another ``text`` or ``tokenizer`` section."""
+    options = plugins.choose("tokenizers", experiment.tokenizer)[1]
+    tokenizer = {"name": experiment.tokenizer.name, **config.plain(options)}
+    pairs = {
+        "text": (config.plain(vocabulary.normalization), config.plain(experiment.text)),
+        "tokenizer": (config.plain(vocabulary.choice), tokenizer),
+    }
+    Faults.check(
+        ConfigError(folder, f"made with {section} {found}", f"the experiment says {wanted}", "train the tokenizer anew")
+        for section, (found, wanted) in pairs.items()
+        if found != wanted
+    )
 
 
 def leave_out_infeasible(dataset: Dataset, output_lengths: Callable[[torch.Tensor], torch.Tensor]) -> None:

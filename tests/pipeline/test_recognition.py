@@ -1,0 +1,93 @@
+"""A saved recogniser gives the same output whatever the batches, and refuses features of another kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dstoolkit.config import Choice
+from dstoolkit.data.archive import Archive
+from dstoolkit.data.archive_writer import ArchiveWriter
+from dstoolkit.errors import DstoolkitError
+from dstoolkit.models.deepspeech import DeepSpeech, DeepSpeechConfig
+from dstoolkit.pipeline import recognition
+from dstoolkit.pipeline.experiment import Experiment
+from tests import toy
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    from dstoolkit.pipeline.experiment import load
+    from dstoolkit.training import setup
+
+    folder = toy.make(tmp_path_factory.mktemp("toy"))
+    sources = setup.Sources(folder / "train", folder / "dev", folder / "tokenizer")
+    for kind in ("global", "speaker", "utterance", "none"):
+        setup.train(folder / kind, load(folder / "train.yaml", [f"cmvn={kind}", "train.epochs=1"]), sources, "cpu")
+    return folder
+
+
+@pytest.mark.parametrize("cmvn", ["global", "speaker", "utterance", "none"])
+def test_hypotheses_do_not_depend_on_the_batches(trained, monkeypatch, cmvn):
+    recogniser = recognition.Recogniser.load(trained / cmvn)
+    archive = Archive(trained / "dev" / "features.h5")
+    decoder = recogniser.make_decoder()
+    together = dict(recogniser.recognise(archive, decoder))
+    monkeypatch.setattr(recognition, "BATCH_FRAMES", 1)
+    alone = dict(recogniser.recognise(archive, decoder))
+    assert together.keys() == alone.keys() == set(archive.utterance_ids)
+    for each, (one,) in together.items():
+        assert one.text == alone[each][0].text
+        assert one.score == pytest.approx(alone[each][0].score, abs=1e-2)
+
+
+def test_output_frame_shift_and_log_probs(trained):
+    recogniser = recognition.Recogniser.load(trained / "global")
+    assert recogniser.frame_shift == pytest.approx(2 * toy.SHIFT)
+    log_probs, lengths = recogniser.log_probs([np.zeros((9, toy.DIM), np.float32), np.zeros((4, toy.DIM), np.float32)])
+    assert log_probs.shape == (2, 5, recogniser.vocabulary.size)
+    assert lengths.tolist() == [5, 2]
+    torch.testing.assert_close(log_probs.exp().sum(2), torch.ones(2, 5))
+
+
+def test_features_of_another_kind_are_refused(trained, tmp_path):
+    described = {"num_mel_bins": toy.DIM + 1}
+    with ArchiveWriter(
+        tmp_path / "x.h5", extractor="fbank", config=described, sample_rate=16000, frame_shift=toy.SHIFT, dim=toy.DIM
+    ) as archive:
+        archive.add("u", np.zeros((9, toy.DIM), np.float32), "s", 0.09)
+    recogniser = recognition.Recogniser.load(trained / "global")
+    with pytest.raises(DstoolkitError) as raised:
+        recogniser.check_archive(Archive(tmp_path / "x.h5"))
+    assert "sample_rate is 16000; the model expects 8000" in str(raised.value)
+    assert "config is {'num_mel_bins': 13}" in str(raised.value)
+
+
+def test_a_folder_without_a_training_is_refused(tmp_path):
+    with pytest.raises(
+        DstoolkitError, match=r"no 'best\.pt'; expected a training's folder; run 'dstoolkit train' first"
+    ):
+        recognition.Recogniser.load(tmp_path)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("border", ["same", "valid"])
+def test_subsampling_is_the_stride(stride, border):
+    config = DeepSpeechConfig(kernels=4, size=4, layers=1, stride=stride, border=border)
+    assert recognition.subsampling(recognition.CTCModel(DeepSpeech(config, 3), 5)) == stride
+
+
+def test_an_encoder_that_does_not_take_its_options_is_named():
+    choice = Choice("deepspeech", {"kernels": 0}, "conf/x.yaml: encoder")
+    with pytest.raises(DstoolkitError, match=r"conf/x\.yaml: encoder: kernels is 0; expected 1 or more"):
+        recognition.build_model(Experiment(encoder=choice), 3, 5)
+
+
+def test_devices(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert recognition.best_device("auto") == "cpu"
+    with pytest.raises(DstoolkitError, match="'cuda' is not usable here"):
+        recognition.best_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert recognition.best_device("auto") == "cuda"

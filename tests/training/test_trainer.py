@@ -1,0 +1,202 @@
+"""A training learns, is the same again, goes on after a kill to the same weights, and refuses what it cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import toy
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return toy.make(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def weights(exp: Path) -> dict[str, torch.Tensor]:
+    return torch.load(exp / "last.pt", weights_only=True)["model"]
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_learns_decodes_and_scores(corpus, tmp_path, dstoolkit):
+    exp = tmp_path / "exp"
+    result = dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=20"))
+    metrics = [json.loads(line) for line in (exp / "metrics.jsonl").read_text().splitlines()]
+    assert [each["epoch"] for each in metrics] == list(range(1, 21))
+    assert metrics[-1]["dev_wer"] < 20 < metrics[0]["dev_wer"]
+    assert metrics[-1]["lr"] < 1e-4
+    assert "true: " in result.output
+    assert "pred: " in result.output
+    assert (exp / "curves.png").read_bytes().startswith(b"\x89PNG")
+    dstoolkit("decode", exp, corpus / "dev", "--out", exp / "decode", "--device", "cpu")
+    best = min(metrics, key=lambda each: (each["dev_wer"], each["dev_loss"]))
+    hypotheses = dict(line.split(" ", 1) for line in (exp / "decode" / "text").read_text().splitlines())
+    references = dict(line.split(" ", 1) for line in (corpus / "dev" / "text").read_text().splitlines())
+    assert list(hypotheses) == sorted(references)
+    wrong = sum(hypotheses[each] != references[each] for each in references)
+    assert (wrong == 0) == (best["dev_wer"] == 0)
+    for line in (exp / "decode" / "nbest.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        (hypothesis,) = row["hypotheses"]
+        assert hypothesis["text"] == hypotheses[row["utterance"]]
+        assert [word["text"] for word in hypothesis["words"]] == hypothesis["text"].split()
+        times = [time for word in hypothesis["words"] for time in (word["start"], word["end"])]
+        assert times == sorted(times)
+    assert "already done" in dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=20")).output
+    again = dstoolkit("decode", exp, corpus / "dev", "--out", exp / "decode", "--device", "cpu")
+    assert "already done" in again.output
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_others(corpus, tmp_path, dstoolkit):
+    augmented = ["--set", "augment.stretch=0.1", "--set", "encoder.dropout=0.2", "--set", "train.epochs=2"]
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        dstoolkit(*toy.arguments(corpus, tmp_path / name, *augmented, "--set", f"seed={seed}"))
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_same_command_ends_with_the_same_weights(corpus, tmp_path, dstoolkit):
+    options = ["--set", "encoder.dropout=0.2", "--set", "augment.stretch=0.1", "--set", "train.epochs=6"]
+    dstoolkit(*toy.arguments(corpus, tmp_path / "whole", *options))
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "dstoolkit", *map(str, toy.arguments(corpus, killed, *options))]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    for epochs in (1, 3):
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        metrics = killed / "metrics.jsonl"
+        while process.poll() is None and (not metrics.exists() or metrics.read_text().count("\n") < epochs):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (killed / "stamp.json").exists()
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert same(weights(tmp_path / "whole"), weights(killed))
+    lines = [(exp / "metrics.jsonl").read_text().splitlines() for exp in (tmp_path / "whole", killed)]
+    losses = [[json.loads(line)["train_loss"] for line in each] for each in lines]
+    assert losses[0] == losses[1]
+
+
+def test_interrupted_says_how_to_go_on(corpus, tmp_path, dstoolkit, monkeypatch):
+    from dstoolkit.training.trainer import Trainer
+
+    whole = Trainer.epoch
+
+    def interrupt(self, epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return whole(self, epoch)
+
+    monkeypatch.setattr(Trainer, "epoch", interrupt)
+    result = dstoolkit(*toy.arguments(corpus, tmp_path / "exp"), status=130)
+    assert "the same command goes on from here" in result.output
+    monkeypatch.setattr(Trainer, "epoch", whole)
+    assert "going on after epoch 1 of 3" in dstoolkit(*toy.arguments(corpus, tmp_path / "exp")).output
+
+
+def test_another_configuration_is_refused_unless_forced(corpus, tmp_path, dstoolkit):
+    exp = tmp_path / "exp"
+    dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=1"))
+    refused = dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=2"), status=2)
+    assert "train.epochs was 1, now 2" in refused.output
+    assert "--force" in refused.output
+    dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=2", "--force"))
+    assert (exp / "metrics.jsonl").read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("train.epoch=5", "train.epoch: no such option; did you mean 'epochs'?"),
+        ("encoder=conformer", "no encoder 'conformer' (have: deepspeech"),
+        ("encoder.sizes=3", "encoder.sizes: no such option; did you mean 'size'?"),
+        ("encoder.stride=0", "stride is 0; expected 1 or more"),
+        ("train.optimizer=adamw2", "no optimizer 'adamw2'"),
+        ("train.optimizer.beta=1", "train.optimizer.beta: no such option; did you mean 'betas'?"),
+        ("train.scheduler.steps=1", "train.scheduler.steps: no such option"),
+        ("features=mfcc", "holds 'fbank' features"),
+        ("text.case=upper", "train the tokenizer anew"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_made(corpus, tmp_path, dstoolkit, setting, said):
+    result = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", "--set", setting), status=2)
+    assert said in result.output
+    assert not (tmp_path / "exp" / "best.pt").exists()
+
+
+def test_missing_inputs_are_all_named(corpus, tmp_path, dstoolkit):
+    (tmp_path / "train").mkdir()
+    paths = ["--train", tmp_path / "train", "--dev", corpus / "dev", "--tokenizer", tmp_path / "none"]
+    result = dstoolkit("train", tmp_path / "exp", *paths, status=2)
+    for name in ("train/text", "train/features.h5", "none"):
+        assert str(tmp_path / name) in result.output
+    assert "run 'dstoolkit features extract' first" in result.output
+
+
+def test_text_without_features_and_the_reverse(tmp_path, dstoolkit):
+    corpus = toy.make(tmp_path / "toy", train=4)
+    text = corpus / "train" / "text"
+    text.write_text(text.read_text().replace("u001 ", "u999 "))
+    result = dstoolkit(*toy.arguments(corpus, tmp_path / "exp"), status=2)
+    assert "utterance 'u001' has no text" in result.output
+    assert "text 'u999' has no features" in result.output
+
+
+def test_utterances_too_short_for_their_text_are_named_and_left_out(tmp_path, dstoolkit):
+    corpus = toy.make(tmp_path / "toy", train=4)
+    text = corpus / "train" / "text"
+    lines = text.read_text().splitlines()
+    text.write_text("\n".join([f"u000 {'one two ' * 40}", *lines[1:]]) + "\n")
+    result = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", "--set", "train.epochs=1"))
+    assert "left out, too short for their text: 'u000'" in result.output
+
+
+def test_damaged_checkpoint_is_a_clear_error(corpus, tmp_path, dstoolkit):
+    exp = tmp_path / "exp"
+    dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=1"))
+    content = (exp / "best.pt").read_bytes()
+    (exp / "best.pt").write_bytes(content[: len(content) // 2])
+    result = dstoolkit("decode", exp, corpus / "dev", "--out", tmp_path / "out", status=2)
+    assert "best.pt: damaged, or no checkpoint" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_never_runs_code(corpus, tmp_path, dstoolkit):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    exp = tmp_path / "exp"
+    dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=1"))
+    torch.save({"format": 1, "weights": Evil()}, exp / "best.pt")
+    dstoolkit("decode", exp, corpus / "dev", "--out", tmp_path / "out", status=2)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_hopeless_training_stops_with_advice(corpus, tmp_path, dstoolkit):
+    import numpy as np
+
+    from dstoolkit.features.cmvn import Cmvn
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cmvn, "apply", lambda self, frames, speaker=None: frames * np.float32("nan"))
+        result = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", "--set", "train.batch_seconds=0.1"), status=2)
+    assert "20 steps in a row without a finite loss; lower train.lr or see the data" in result.output
