@@ -78,7 +78,7 @@ def _normalization(path: Path | None, overrides: tuple[str, ...]) -> Normalizati
 
     if path is None and not overrides:
         return None
-    where = config.join(str(path or ""), "text")
+    where = config.join(str(path or "--set"), "text")
     return config.build(Normalization, config.load(path, overrides).get("text", {}), where)
 
 

@@ -62,7 +62,7 @@ def train_command(text: Path, out: Path, config_path: Path | None, overrides: tu
     from dstoolkit import config, stamp
     from dstoolkit.pipeline.vocabulary import Sections, Vocabulary
 
-    sections = Sections.of(config.load(config_path, overrides), str(config_path) if config_path else "")
+    sections = Sections.of(config.load(config_path, overrides), str(config_path or "--set"))
     made = stamp.Stamp("tokenizer train", _settings(sections), {"text": stamp.digest(text)})
     if stamp.is_done(out, made, force):
         click.echo(f"{out}: done already: {_summary(Vocabulary.load(out))}")

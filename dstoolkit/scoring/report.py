@@ -3,9 +3,9 @@
 In the text rates are percentages with two decimals, in the JSON fractions (``null`` where infinite). An alignment is
 shown on three lines as sclite does, the words of each side one below the other:
 
-    REF:  one TWO   three ****
-    HYP:  one ***** tree  four
-    EVAL:     D     S     I
+    REF:  a   black cat sat **
+    HYP:  the ***** cat sat on
+    EVAL: S   D             I
 """
 
 from __future__ import annotations

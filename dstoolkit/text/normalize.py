@@ -82,7 +82,8 @@ def remove_punctuation(text: str) -> str:
 def _replacement(match: re.Match[str]) -> str:
     character, text = match[0], match.string
     if character in APOSTROPHES or character in INSIDE_WORDS:
-        within = _in_word(text[: match.start()][-1:]) and _in_word(text[match.end() :][:1])
+        before, after = text[max(match.start() - 1, 0) : match.start()], text[match.end() : match.end() + 1]
+        within = _in_word(before) and _in_word(after)
         return (character if character in INSIDE_WORDS else "'") if within else " "
     if character in SPOKEN or not unicodedata.category(character).startswith("P"):
         return character

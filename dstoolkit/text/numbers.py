@@ -97,7 +97,8 @@ def _plain(words: str) -> str:
 
 
 def _set_apart(match: re.Match[str], words: str) -> str:
-    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    text, start, end = match.string, match.start(), match.end()
+    before, after = text[max(start - 1, 0) : start], text[end : end + 1]
     return f"{' ' if before.isalpha() else ''}{words}{' ' if after.isalpha() else ''}"
 
 

@@ -1,0 +1,136 @@
+"""``dstoolkit score``."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ref").write_text("s1-a the cat sat\ns1-b on the mat\ns2-a yes\n")
+    (tmp_path / "hyp").write_text("s1-a the hat sat\ns1-b on a the mat\ns2-a\n")
+    (tmp_path / "utt2spk").write_text("s1-a s1\ns1-b s1\ns2-a s2\n")
+    return tmp_path
+
+
+def arguments(folder: Path) -> list[object]:
+    return ["score", "--ref", folder / "ref", "--hyp", folder / "hyp", "--out", folder / "out"]
+
+
+def rate(shown: str, name: str) -> str:
+    """The percentage in the row of this name."""
+    (row,) = [line for line in shown.splitlines() if line.startswith(f"| {name} ")]
+    return row.split("|")[2].strip()
+
+
+def test_reports_and_the_head_on_standard_output(dstoolkit: Any, folder: Path) -> None:
+    shown = dstoolkit(*arguments(folder), "--utt2spk", folder / "utt2spk").stdout
+    assert rate(shown, "WER") == "42.86"
+    assert rate(shown, "SER") == "100.00"
+    text = (folder / "out" / "wer.txt").read_text()
+    assert shown.partition("\n\n")[2].strip() in text
+    assert "## Speakers" in text
+    found = json.loads((folder / "out" / "wer.json").read_text())
+    assert found["wer"]["rate"] == 3 / 7
+    assert sorted(found["speakers"]) == ["s1", "s2"]
+    names = {each.name for each in (folder / "out").iterdir()}
+    assert names == {"wer.txt", "wer.json", "wer.json.stamp.json"}
+
+
+def test_beside_the_hypotheses_and_done_once(dstoolkit: Any, folder: Path) -> None:
+    out = folder / "out"
+    out.mkdir()
+    (out / "text").write_text((folder / "hyp").read_text())
+    command = ["score", "--ref", folder / "ref", "--hyp", out / "text", "--out", out]
+    first = dstoolkit(*command).stdout
+    before = (out / "wer.txt").stat().st_mtime_ns
+    again = dstoolkit(*command).stdout
+    assert "done already" in again
+    assert again.partition("\n")[2] == first.partition("\n")[2]
+    assert (out / "wer.txt").stat().st_mtime_ns == before
+    (out / "wer.txt").unlink()
+    dstoolkit(*command)
+    assert (out / "wer.txt").exists()
+    (out / "text").write_text("s1-a the cat sat\ns1-b on the mat\ns2-a yes\n")
+    assert "input '--hyp' has changed" in dstoolkit(*command, status=2).stderr
+    assert rate(dstoolkit(*command, "--force").stdout, "WER") == "0.00"
+
+
+def test_killed_between_the_files(dstoolkit: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dstoolkit import stamp
+
+    def no_space(path: Path, text: str) -> None:
+        if path.name == "wer.json":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_text(path, text)
+
+    write_text = stamp.write_text
+    with monkeypatch.context() as patch:
+        patch.setattr(stamp, "write_text", no_space)
+        assert "wer.json: no space left on device" in dstoolkit(*arguments(folder), status=2).stderr
+    assert [each.name for each in (folder / "out").iterdir()] == ["wer.txt"]
+    assert "3 utterances scored" in dstoolkit(*arguments(folder)).stdout
+    assert "done already" in dstoolkit(*arguments(folder)).stdout
+
+
+def test_both_sides_can_be_normalised(dstoolkit: Any, folder: Path) -> None:
+    (folder / "ref").write_text("s1-a The cat sat.\ns1-b On the mat!\ns2-a Yes\n")
+    (folder / "hyp").write_text("s1-a the cat sat\ns1-b on the mat\ns2-a yes\n")
+    as_it_stands = dstoolkit(*arguments(folder)).stdout
+    assert rate(as_it_stands, "WER") == "71.43"
+    assert "Texts compared as they stand." in as_it_stands
+    conf = folder / "train.yaml"
+    conf.write_text("text: {case: lower, unicode: NFKC}\ntrain: {epochs: 3}\n")
+    normalised = dstoolkit(*arguments(folder), "--config", conf, "--force").stdout
+    assert rate(normalised, "WER") == "0.00"
+    assert "Both sides normalised: case lower, punctuation remove, unicode NFKC, numbers keep." in normalised
+    assert "text.cas: no such option" in dstoolkit(*arguments(folder), "--set", "text.cas=keep", status=2).stderr
+
+
+def test_trn_files(dstoolkit: Any, folder: Path) -> None:
+    (folder / "ref.trn").write_text("the cat sat (s1-a)\non the mat (s1-b)\nyes (s2-a)\n")
+    shown = dstoolkit("score", "--ref", folder / "ref.trn", "--hyp", folder / "hyp", "--out", folder / "out").stdout
+    assert rate(shown, "WER") == "42.86"
+
+
+def test_ids_that_do_not_match(dstoolkit: Any, folder: Path) -> None:
+    (folder / "hyp").write_text("s1-a the hat sat\ns2-a\ns3-a oh\n")
+    lines = dstoolkit(*arguments(folder), status=2).stderr.splitlines()
+    assert lines == [
+        f"dstoolkit: {folder}/hyp: utterance 's1-b' has no hypothesis; expected one for each reference",
+        f"dstoolkit: {folder}/hyp: utterance 's3-a' has no reference; '{folder}/ref' lacks it",
+    ]
+    assert not (folder / "out").exists()
+
+
+def test_duplicate_ids_are_named_with_file_and_line(dstoolkit: Any, folder: Path) -> None:
+    (folder / "hyp").write_text("s1-a the hat sat\ns1-b on\ns1-a the\ns2-a\n")
+    stderr = dstoolkit(*arguments(folder), status=2).stderr
+    assert f"{folder}/hyp:3: " in stderr
+    assert "'s1-a'" in stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "found"),
+    [
+        ("ref", b"", "ref: an empty file"),
+        ("ref", b"s1-a\ns1-b\ns2-a\n", "ref: no word in 3 utterances"),
+        ("hyp", b"s1-a \xff\ns1-b\ns2-a\n", "hyp:1: "),
+        ("utt2spk", b"s1-a s1\ns1-b s1\n", "utt2spk: utterance 's2-a' has no speaker"),
+        ("utt2spk", b"s1-a s1\ns1-b s1 x\ns2-a s2\n", "utt2spk:2: "),
+    ],
+)
+def test_files_that_cannot_be_scored(dstoolkit: Any, folder: Path, file: str, content: bytes, found: str) -> None:
+    (folder / file).write_bytes(content)
+    assert found in dstoolkit(*arguments(folder), "--utt2spk", folder / "utt2spk", status=2).stderr
+    assert not (folder / "out").exists()
+
+
+def test_a_missing_file(dstoolkit: Any, folder: Path) -> None:
+    (folder / "hyp").unlink()
+    assert "does not exist" in dstoolkit(*arguments(folder), status=2).stderr
