@@ -2,7 +2,8 @@
 
 Three kinds of file, told apart by their names:
 
-- ``file.ark:1234`` (any other name too): a matrix of a Kaldi archive, compressed ones included, through kaldiio;
+- ``file.ark:1234`` (any other name too): a matrix of a Kaldi archive, compressed ones and ranges of frames
+  (``file.ark:1234[0:9]``, both ends included) too, through kaldiio;
 - ``file.mfc``: a Sphinx feature file: a count of float32 values in 4 bytes, then the values, ``dim`` per frame;
   big-endian by custom, little-endian where the count says so;
 - ``file.npy``: a NumPy array ``(frames, dim)`` of any float type.
@@ -12,6 +13,7 @@ A piped entry (``command |``) is refused: nothing here runs a shell.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -24,6 +26,10 @@ from dstoolkit.interfaces import Features
 
 if TYPE_CHECKING:
     from dstoolkit.interfaces import FloatArray
+
+LOCATION = re.compile(r"(?P<file>.*?)(:(?P<offset>\d+))?(\[[^\]]*\])?", re.DOTALL)  # raw.ark:1234[0:9]
+PIPE = re.compile(r"\|\s*(:\d+)?(\[[^\]]*\])?\s*$")
+KALDI_BINARY = b"\0B"  # what every binary matrix of Kaldi begins with
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Precomputed(Features):
         return add_deltas(frames, self.config.deltas)
 
     def _read(self, location: str) -> Any:
-        if location.rstrip().endswith("|"):
+        if PIPE.search(location):
             raise DataError(location, "a piped command", "expected a file", "run the command and list its output")
         try:
             if location.endswith(".mfc"):
@@ -118,9 +124,14 @@ def read_kaldi(location: str) -> Any:
     """``file.ark:offset`` or a file that holds one matrix, as an array. Raises DataError for what is no matrix."""
     import kaldiio
 
-    path = location.rpartition(":")[0] or location
-    if not Path(path).is_file():
+    file, offset = LOCATION.fullmatch(location).group("file", "offset")  # type: ignore[union-attr]  # all matches
+    if not Path(file).is_file():
         raise DataError(location, "no such file", "expected a Kaldi archive, an '.mfc' or an '.npy' file")
+    with open(file, "rb") as ark:
+        ark.seek(int(offset or 0))
+        start = ark.read(len(KALDI_BINARY))
+    if start != KALDI_BINARY and not start.lstrip().startswith(b"["):  # kaldiio would even unpickle what says 'PKL'
+        raise DataError(location, f"not a Kaldi matrix: it begins with {start!r}", "expected 'file.ark:offset'")
     try:
         found = kaldiio.load_mat(location)
     except Exception as error:  # kaldiio raises anything from struct.error to AssertionError on foreign bytes

@@ -1,0 +1,94 @@
+"""Augmentation: bounds, repeatability, and that each part does what its name says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dstoolkit.features.augment import Augment, resample
+
+OFF = Augment(frequency_masks=0, time_masks_per_second=0.0, stretch=0.0)
+SHIFT = 0.01  # s
+
+
+def ones(count, dim=40):
+    return np.ones((count, dim), np.float32)
+
+
+def apply(augment, frames, seed=0):
+    return augment.apply(frames, np.random.default_rng(seed), SHIFT)
+
+
+def runs(hidden):
+    """Lengths of the runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], hidden, [False]]).astype(int)))
+    return edges[1::2] - edges[::2]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 80), st.integers(0, 2**32 - 1))
+def test_default_keeps_shape_type_and_input(count, dim, seed):
+    frames = ones(count, dim)
+    found = apply(Augment(), frames, seed)
+    assert found.dtype == np.float32
+    assert found.shape[1] == dim
+    assert count / 1.12 - 1 <= len(found) <= count / 0.88 + 1
+    assert len(found) > 0
+    assert (frames == 1).all()
+    assert np.array_equal(found, apply(Augment(), frames, seed))
+
+
+def test_everything_off_changes_nothing():
+    frames = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
+    found = apply(OFF, frames)
+    assert np.array_equal(found, frames)
+    assert found is not frames
+
+
+def test_frequency_masks():
+    augment = dataclasses.replace(OFF, frequency_masks=1, frequency_width=6)
+    widths = []
+    for seed in range(300):
+        found = apply(augment, ones(20), seed)
+        hidden = (found == 0).all(axis=0)
+        assert (found[:, ~hidden] == 1).all()
+        widths.append(int(hidden.sum()))
+        assert len(runs(hidden)) <= 1
+    assert set(widths) == set(range(7))
+    assert np.mean(widths) == pytest.approx(3, abs=0.4)
+
+
+def test_time_masks_grow_with_the_utterance():
+    augment = dataclasses.replace(OFF, time_masks_per_second=1.0, time_width=0.2)
+    hidden = {
+        count: np.mean([(apply(augment, ones(count), seed) == 0).all(axis=1).sum() for seed in range(300)])
+        for count in (50, 1000)
+    }
+    assert hidden[50] == pytest.approx(10, rel=0.15)  # one mask of 0 to 20 frames
+    assert hidden[1000] == pytest.approx(100, rel=0.15)  # ten, which rarely overlap
+    assert max(runs((apply(augment, ones(99), 1) == 0).all(axis=1)), default=0) <= 20
+
+
+def test_stretch_spreads_evenly():
+    augment = dataclasses.replace(OFF, stretch=0.1)
+    lengths = [len(apply(augment, ones(1000), seed)) for seed in range(300)]
+    assert 900 < min(lengths) < 930
+    assert 1080 < max(lengths) < 1112
+
+
+def test_stretching_a_ramp_gives_a_ramp():
+    ramp = np.arange(10, dtype=np.float32)[:, None]
+    np.testing.assert_allclose(resample(ramp, 19)[:, 0], np.arange(19) / 2, atol=1e-6)
+    assert np.array_equal(resample(ramp, 10), ramp)
+    assert resample(ramp, 1).shape == (1, 1)
+    assert np.array_equal(resample(ramp[:1], 3), np.zeros((3, 1)))
+
+
+def test_refuses_impossible_options():
+    for options in {"frequency_masks": -1}, {"time_width": -0.1}, {"stretch": 0.6}, {"stretch": -0.1}:
+        with pytest.raises(ValueError, match=r"expected|must not"):
+            Augment(**options)
