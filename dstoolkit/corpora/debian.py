@@ -37,9 +37,9 @@ def download(packages: Sequence[str], cache: Path, advice: str) -> list[Path]:
 def _fetch(packages: Sequence[str], cache: Path, advice: str) -> None:
     partial = cache / ".apt.partial"
     partial.mkdir(parents=True, exist_ok=True)
-    lists = _private_lists(cache)
     said = _apt(["download", *packages], partial)
-    if said and "Unable to locate package" in said:
+    if "Unable to locate package" in said:
+        lists = _private_lists(cache)
         said = _apt([*lists, "update"], partial) or _apt([*lists, "download", *packages], partial)
     if said:
         raise FetchError(" ".join(packages), f"apt-get: {said}", "", advice)
@@ -49,6 +49,7 @@ def _fetch(packages: Sequence[str], cache: Path, advice: str) -> None:
             raise FetchError(package, "apt-get downloaded no package of this name", "", advice)
         os.replace(path, cache / path.name)
     shutil.rmtree(partial)
+    shutil.rmtree(cache / ".apt", ignore_errors=True)
 
 
 def _private_lists(cache: Path) -> list[str]:

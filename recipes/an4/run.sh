@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# CMU's AN4: names, addresses and numbers, spelled and spoken, 84 people, 16 kHz; as audio or as Sphinx cepstra.
+#
+#   --form audio|mfc       what to read (default: audio); mfc takes conf/mfc.yaml, data_mfc and exp/TAG_mfc
+tag=deepspeech
+options=("form=audio|mfc")
+. "$(dirname "$0")/../../tools/recipe.sh"
+
+data=data exp=exp/$tag
+if [ "$form" = mfc ]; then
+    data=data_mfc exp=exp/${tag}_mfc
+    if [ "${config[1]}" = conf/train.yaml ]; then config[1]=conf/mfc.yaml; fi
+fi
+
+stage prepare dstoolkit corpus prepare an4 --set "form=$form" --out "$data" --cache downloads \
+    "${corpus[@]}" "${force[@]}"
+stage features dstoolkit features extract "$data"/{train,dev,test} "${config[@]}" --nj "$nj" "${force[@]}"
+stage tokenizer dstoolkit tokenizer train "$data/train/text" "$data/tokenizer" "${config[@]}" "${force[@]}"
+stage train dstoolkit train "$exp" "${config[@]}" --train "$data/train" --dev "$data/dev" \
+    --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}"
+stage decode dstoolkit decode "$exp" "$data/test" --out "$exp/decode_test" "${device[@]}" "${force[@]}"
+stage score dstoolkit score --ref "$data/test/text" --hyp "$exp/decode_test/text" --utt2spk "$data/test/utt2spk" \
+    --out "$exp/decode_test"
+results "$data" "$exp"

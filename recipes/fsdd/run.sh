@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Ten English digits, one by one, by six speakers: the Free Spoken Digit Dataset, 3,000 recordings at 8 kHz.
+tag=deepspeech
+options=()
+. "$(dirname "$0")/../../tools/recipe.sh"
+
+exp=exp/$tag
+
+stage prepare dstoolkit corpus prepare fsdd --out data --cache downloads "${corpus[@]}" "${force[@]}"
+stage features dstoolkit features extract data/{train,dev,test} "${config[@]}" --nj "$nj" "${force[@]}"
+stage tokenizer dstoolkit tokenizer train data/train/text data/tokenizer "${config[@]}" "${force[@]}"
+stage train dstoolkit train "$exp" "${config[@]}" --train data/train --dev data/dev --tokenizer data/tokenizer \
+    "${device[@]}" "${force[@]}"
+stage decode dstoolkit decode "$exp" data/test --out "$exp/decode_test" "${device[@]}" "${force[@]}"
+stage score dstoolkit score --ref data/test/text --hyp "$exp/decode_test/text" --utt2spk data/test/utt2spk \
+    --out "$exp/decode_test"
+results data "$exp"

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Your own recordings: Kaldi data directories, or CSV, TSV or JSON lines of audio file and text.
+#
+#   --train PATH           what to learn from: a Kaldi data directory, a manifest, or a folder that holds one
+#   --dev PATH             what to choose the best epoch by, in the same form
+#   --test PATH            what to recognise and score, in the same form
+tag=deepspeech
+options=("train:path" "dev:path" "test:path")
+. "$(dirname "$0")/../../tools/recipe.sh"
+
+exp=exp/$tag
+
+for each in train dev test; do
+    [ "$first" -gt 0 ] || [ -n "${!each}" ] || fail "--$each: not given; expected a Kaldi data directory or a manifest"
+    stage prepare dstoolkit data import "${!each}" --out "data/$each" "${force[@]}"
+done
+stage features dstoolkit features extract data/{train,dev,test} "${config[@]}" --nj "$nj" "${force[@]}"
+stage tokenizer dstoolkit tokenizer train data/train/text data/tokenizer "${config[@]}" "${force[@]}"
+stage train dstoolkit train "$exp" "${config[@]}" --train data/train --dev data/dev --tokenizer data/tokenizer \
+    "${device[@]}" "${force[@]}"
+stage decode dstoolkit decode "$exp" data/test --out "$exp/decode_test" "${device[@]}" "${force[@]}"
+stage score dstoolkit score --ref data/test/text --hyp "$exp/decode_test/text" --utt2spk data/test/utt2spk \
+    "${config[@]}" --out "$exp/decode_test"
+results data "$exp"
