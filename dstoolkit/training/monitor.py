@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from dstoolkit import stamp
 from dstoolkit.training.validation import Validation
 
 
+CURVES_EVERY = 10.0  # s: drawing takes half a second, as long as an epoch of a small corpus
+
+
 class Monitor:
     """Keeps the epochs' metrics of one run in its folder; ``epochs`` are those done before, when a run goes on."""
 
     def __init__(self, folder: Path, epochs: int, show: int) -> None:
         self.folder, self.show = folder, show
+        self.drawn = -CURVES_EVERY
         self.history = read_metrics(folder / "metrics.jsonl")[:epochs]
 
     def epoch(self, metrics: Mapping[str, Any], validation: Validation, epochs: int) -> None:
@@ -37,7 +42,9 @@ class Monitor:
         for utterance_id in sorted(validation.references)[: self.show]:
             click.echo(f"    true: {validation.references[utterance_id]}")
             click.echo(f"    pred: {validation.hypotheses[utterance_id]}")
-        draw_curves(self.folder / "curves.png", self.history)
+        if metrics["epoch"] == epochs or time.monotonic() - self.drawn >= CURVES_EVERY:
+            draw_curves(self.folder / "curves.png", self.history)
+            self.drawn = time.monotonic()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
