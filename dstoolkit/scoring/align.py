@@ -19,6 +19,7 @@ import numpy as np
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 CELLS = 1 << 20  # of a batch's row: bounds the memory of ``edit_counts`` to tens of megabytes
+PAIRS = 512  # in a batch: more would mix lengths, and padding costs time
 DIAGONAL, DELETION, INSERTION = 0, 1, 2
 
 Kind = Literal["correct", "substitution", "deletion", "insertion"]
@@ -52,11 +53,13 @@ def _encode(units: Iterable[Hashable], codes: dict[Hashable, int]) -> IntArray:
 def _batches(coded: Sequence[tuple[IntArray, IntArray]]) -> Iterable[list[int]]:
     """Indices in batches of similar length, each small enough for ``CELLS``."""
     batch: list[int] = []
+    longest = 0
     for at in sorted(range(len(coded)), key=lambda at: (len(coded[at][0]), len(coded[at][1]))):
         batch.append(at)
-        if len(batch) * (1 + max(len(coded[each][1]) for each in (batch[0], at))) >= CELLS or len(batch) >= 512:
+        longest = max(longest, len(coded[at][1]) + 1)
+        if len(batch) * longest >= CELLS or len(batch) == PAIRS:
             yield batch
-            batch = []
+            batch, longest = [], 0
     if batch:
         yield batch
 
@@ -127,13 +130,15 @@ def _moves(reference: Sequence[str], hypothesis: Sequence[str]) -> np.ndarray[An
     """
     scale = sum(map(len, reference)) + sum(map(len, hypothesis)) + 1
     unit = (len(reference) + len(hypothesis) + 1) * scale
-    ref, hyp = _letters(reference, hypothesis)
+    codes: dict[Hashable, int] = {}
+    ref_codes, hyp_codes = _encode(reference, codes), _encode(hypothesis, codes)
+    ref_letters, hyp_letters = _letters(reference, hypothesis)
     steps = np.arange(len(hypothesis) + 1) * unit
     moves = np.full((len(reference) + 1, len(hypothesis) + 1), INSERTION, np.uint8)
     row = steps[None]
-    for at, word in enumerate(reference):
-        same = np.array([each == word for each in hypothesis], bool)
-        substitution = np.where(same, 0, unit + scale + np.abs(hyp - ref[at]).sum(axis=1))[None]
+    for at in range(len(reference)):
+        unlike = np.abs(hyp_letters - ref_letters[at]).sum(axis=1)
+        substitution = np.where(hyp_codes == ref_codes[at], 0, unit + scale + unlike)[None]
         above, row = row, next_row(row, substitution, unit, steps)
         moves[at + 1][row[0] == above[0] + unit] = DELETION
         moves[at + 1, 1:][row[0, 1:] == above[0, :-1] + substitution[0]] = DIAGONAL

@@ -67,7 +67,7 @@ class ScoredUtterance:
     wer: ErrorCounts
     cer: ErrorCounts
 
-    @property
+    @functools.cached_property
     def alignment(self) -> list[Step]:
         """Word by word, computed when asked for."""
         return align(self.reference, self.hypothesis)

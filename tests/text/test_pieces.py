@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -86,6 +87,13 @@ def test_long_texts_are_learned_from_too() -> None:
     """The library skips lines beyond its limit of 4,192 bytes; a letter that occurs only in one must be known."""
     tokenizer = SentencePiece.train(SentencePieceConfig(12, "bpe"), ["ab cd", "ab cd " * 1000 + "q"])
     assert tokenizer.unknown("q") == []
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_the_librarys_own_normalisation_is_off(kind: Literal["unigram", "bpe"]) -> None:
+    text = "HELLO \ufb01x ½ e\u0301"
+    tokenizer = SentencePiece.train(SentencePieceConfig(14, kind), [text] * 9)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 @pytest.mark.parametrize("size", [5, 5000])
