@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dstoolkit.errors import DstoolkitError
     from dstoolkit.interfaces import Utterance
 
+SECONDS_PER_HOUR = 3600
 SHOWN = 100  # faults that 'validate' prints without --all
 
 DIRECTORY = click.Path(path_type=Path)
@@ -107,6 +108,7 @@ def validate_command(folders: Sequence[Path], no_audio: bool, decode: bool, rate
       dstoolkit data validate data/train data/dev data/test
     """
     from dstoolkit.data import validate
+    from dstoolkit.data.tables import count
     from dstoolkit.errors import DataError
 
     if no_audio and (decode or rate):
@@ -117,8 +119,10 @@ def validate_command(folders: Sequence[Path], no_audio: bool, decode: bool, rate
         _show("warning: ", report.warnings, show_all)
         _show("", report.faults, show_all)
         utterances = len(report.tables["utt2spk"].rows) if "utt2spk" in report.tables else 0
-        counted = f"{len(report.faults)} faults, {len(report.warnings)} warnings"
-        click.echo(f"{folder}: {utterances} utterances, {counted if report.faults or report.warnings else 'no fault'}")
+        counted = f"{count(len(report.faults), 'fault')}, {count(len(report.warnings), 'warning')}"
+        click.echo(
+            f"{folder}: {count(utterances, 'utterance')}, {counted if report.faults or report.warnings else 'no fault'}"
+        )
         faulty += [folder] if report.faults else []
     if faulty:
         shown = ", ".join(f"'{folder}'" for folder in faulty)
@@ -217,7 +221,11 @@ def split_command(folder: Path, out: Path, parts: Sequence[str], by: Any, seed: 
     if divided.cache_info().currsize:
         data, utterances = divided()
         left = len(data.utterances) - sum(map(len, utterances.values()))
-        click.echo(f"{folder}: {left} utterances are in no part" if left else f"{folder}: every utterance is in a part")
+        click.echo(
+            f"{folder}: {left} of {len(data.utterances)} utterances in no part"
+            if left
+            else f"{folder}: every utterance is in a part"
+        )
 
 
 @data_group.command("combine")
@@ -265,16 +273,16 @@ def info_command(folders: Sequence[Path], as_json: bool) -> None:
 
 
 def _say_made(out: Path, content: Content | None) -> None:
+    from dstoolkit.data.tables import count
+
     if content is None:
         click.echo(f"{out}: done already")
         return
     speakers = len({each.speaker for each in content.utterances})
-    hours = (
-        f", {sum(content.durations[each.id] for each in content.utterances) / 3600:.2f} hours"
-        if content.durations
-        else ""
-    )
-    click.echo(f"{out}: {len(content.utterances)} utterances, {speakers} speakers{hours}")
+    line = f"{out}: {count(len(content.utterances), 'utterance')}, {count(speakers, 'speaker')}"
+    if content.durations:
+        line += f", {sum(content.durations[each.id] for each in content.utterances) / SECONDS_PER_HOUR:.2f} hours"
+    click.echo(line)
 
 
 def _shares(parts: Iterable[str]) -> dict[str, str]:

@@ -118,14 +118,18 @@ def _columns(utterances: Sequence[Utterance], source: str) -> dict[str, list[tup
     inverse = tables.invert(dict(files["utt2spk"]))
     files["spk2utt"] = [(speaker, " ".join(ids)) for speaker, ids in inverse.items()]
     if source == "wav.scp" and any(map(is_segment, utterances)):
-        files[source] = [(each.recording or each.id, os.path.abspath(each.path)) for each in utterances]
+        files[source] = [(each.recording or each.id, _absolute(each.path)) for each in utterances]
         files["segments"] = [(each.id, _segment(each)) for each in utterances]
     else:
-        files[source] = [(each.id, os.path.abspath(each.path)) for each in utterances]
+        files[source] = [(each.id, _absolute(each.path)) for each in utterances]
     texts = [(each.id, each.text) for each in utterances if each.text is not None]
     if texts:
         files["text"] = texts
     return files
+
+
+def _absolute(path: str) -> str:
+    return path if os.path.isabs(path) else os.path.abspath(path)
 
 
 def is_segment(utterance: Utterance) -> bool:
@@ -163,7 +167,9 @@ def _refuse(folder: Path, utterances: Sequence[Utterance], source: str) -> list[
 def _unwritable(utterance: Utterance) -> list[tuple[str, str]]:
     """The fields of one utterance that would not be read as they were written."""
     faults = []
-    keys = {"id": utterance.id, "speaker": utterance.speaker, "recording": utterance.recording or utterance.id}
+    keys = {"id": utterance.id, "speaker": utterance.speaker}
+    if utterance.recording:
+        keys["recording"] = utterance.recording
     for name, key in keys.items():
         if not key or re.search("[ \t]", key) or not _is_line(key):
             faults.append((f"{name} {key!r}", "expected a word without blanks"))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dstoolkit import stamp
 from dstoolkit.data import datadir, recordings, tables, validate
-from dstoolkit.data.tables import FORMS
+from dstoolkit.data.tables import FORMS, count
 from dstoolkit.errors import DataError, Faults
 
 BACKUP = ".backup"
@@ -52,7 +52,7 @@ class Mending:
         dropped = [key for key, value in self.files[name] if not wanted((key, value))]
         if dropped:
             self.files[name] = [pair for pair in self.files[name] if wanted(pair)]
-            self.say(name, f"dropped {_count(len(dropped), FORMS[name].key)} {why}: {listing(dropped)}")
+            self.say(name, f"dropped {count(len(dropped), FORMS[name].key)} {why}: {listing(dropped)}")
 
 
 def fix(folder: Path | str, drop_bad_audio: bool = False, progress: bool = False) -> list[str]:
@@ -98,7 +98,7 @@ def _clean(mending: Mending, name: str, text: str) -> list[Pair]:
     if text.startswith(tables.BYTE_ORDER_MARK):
         mending.say(name, "removed the byte order mark")
     if "\r\n" in text:
-        mending.say(name, f"removed {_count(text.count(chr(13) + chr(10)), 'carriage return')}")
+        mending.say(name, f"removed {count(text.count(chr(13) + chr(10)), 'carriage return')}")
     if text and not text.endswith("\n"):
         mending.say(name, "added the last line feed")
     body = text.removeprefix(tables.BYTE_ORDER_MARK).replace("\r\n", "\n").removesuffix("\r").removesuffix("\n")
@@ -106,7 +106,7 @@ def _clean(mending: Mending, name: str, text: str) -> list[Pair]:
     lines = [tables.BLANKS.sub(" ", line.strip(" \t"), count=int(FORMS[name].rest)) for line in raw]
     changed = sum(before != after for before, after in zip(raw, lines, strict=True))
     if changed:
-        mending.say(name, f"tidied blanks in {_count(changed, 'line')}")
+        mending.say(name, f"tidied blanks in {count(changed, 'line')}")
     return _sorted(mending, name, [(key, value) for key, _, value in (each.partition(" ") for each in lines)])
 
 
@@ -114,10 +114,10 @@ def _sorted(mending: Mending, name: str, pairs: list[Pair]) -> list[Pair]:
     """Without empty and repeated lines, by key. Different lines of one key stay, in their order."""
     filled = [pair for pair in pairs if pair[0]]
     if len(filled) < len(pairs):
-        mending.say(name, f"removed {_count(len(pairs) - len(filled), 'empty line')}")
+        mending.say(name, f"removed {count(len(pairs) - len(filled), 'empty line')}")
     unique = list(dict.fromkeys(filled))
     if len(unique) < len(filled):
-        mending.say(name, f"removed {_count(len(filled) - len(unique), 'repeated line')}")
+        mending.say(name, f"removed {count(len(filled) - len(unique), 'repeated line')}")
     ordered = sorted(unique, key=lambda pair: pair[0])
     if ordered != unique:
         mending.say(name, "sorted")
@@ -203,10 +203,6 @@ def _write(mending: Mending) -> None:
             os.remove(path)
         else:
             stamp.write_bytes(path, new)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def listing(names: Iterable[str]) -> str:

@@ -157,7 +157,8 @@ class _Rows:
         if given:
             return self._locate(given)
         if not uuid:
-            self.fault(record, f"no {self.keys.audio}", "expected an audio file")
+            if record.values.get(self.keys.audio) in (None, ""):
+                self.fault(record, f"no {self.keys.audio}", "expected an audio file")
             return ""
         matches = self._by_uuid.get(uuid, [])
         if len(matches) != 1:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dstoolkit.data.tables import count
 from dstoolkit.errors import DataError, DstoolkitError, Faults
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -105,7 +106,9 @@ def _table(path: Path, text: str, delimiter: str | None, faults: list[DstoolkitE
             elif len(row) == len(header):
                 yield Record(where, dict(zip(header, row, strict=True)))
             elif row:
-                faults.append(DataError(where, f"{len(row)} fields", f"expected {len(header)}: {', '.join(header)}"))
+                faults.append(
+                    DataError(where, count(len(row), "field"), f"expected {len(header)}: {', '.join(header)}")
+                )
     except csv.Error as error:
         faults.append(DataError(f"{path}:{before + 1}", f"not CSV: {error}"))
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from dstoolkit.data import audio, editing, recordings
 from dstoolkit.data.datadir import DataDir
+from dstoolkit.data.tables import count
 from dstoolkit.errors import DstoolkitError, Faults
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
@@ -90,20 +91,22 @@ def _lengths(data: DataDir, infos: dict[str, audio.AudioInfo]) -> list[float]:
 
 def lines(summary: Summary) -> list[str]:
     """A summary for people."""
-    shown = [f"{summary.path}: {summary.utterances} utterances by {summary.speakers} speakers"]
+    shown = [f"{summary.path}: {count(summary.utterances, 'utterance')} by {count(summary.speakers, 'speaker')}"]
     if summary.hours is not None and summary.seconds is not None:
-        shown.append(f"  {summary.hours:.2f} hours in {summary.recordings} recordings" + _rates(summary))
+        shown.append(f"  {summary.hours:.2f} hours in {count(summary.recordings, 'recording')}" + _rates(summary))
         shown.append(f"  seconds per utterance: {_spread(summary.seconds)}")
     if summary.words_per_utterance is None:
         return [*shown, "  no transcripts"]
-    shown.append(f"  {summary.words} words, {summary.vocabulary} different; {len(summary.characters)} characters:")
+    shown.append(
+        f"  {count(summary.words, 'word')}, {summary.vocabulary} different; {len(summary.characters)} characters:"
+    )
     shown.append(f"    {''.join(sorted(summary.characters))}")
     return [*shown, f"  words per utterance: {_spread(summary.words_per_utterance)}"]
 
 
 def _rates(summary: Summary) -> str:
     rates = ", ".join(f"{rate} Hz" for rate in summary.rates)
-    channels = ", ".join(f"{number} channel{'s' * (number != 1)}" for number in summary.channels)
+    channels = ", ".join(count(number, "channel") for number in summary.channels)
     return f", {rates}, {channels}" if rates else ""
 
 

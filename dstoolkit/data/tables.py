@@ -132,7 +132,7 @@ def _add_row(table: Table, number: int, line: bytes) -> None:
     key, _, value = re.sub("[ \t]+", " ", body, count=1).partition(" ")
     fields = 1 + (bool(value) if table.form.rest else len(BLANKS.split(value)) if value else 0)
     if fields < table.form.least or (table.form.most is not None and fields > table.form.most):
-        counted = f"{fields} field{'s' * (fields != 1)} in {quote(body)}"
+        counted = f"{count(fields, 'field')} in {quote(body)}"
         faults.append((counted, f"expected '{table.form.expected}'", ""))
     if key in table.rows:
         first = table.rows[key].line
@@ -171,6 +171,11 @@ def _check_order(table: Table) -> None:
 
 def quote(text: str) -> str:
     return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 line``, ``2 lines``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def seconds(text: str) -> float | None:
