@@ -90,7 +90,7 @@ def dstoolkit_register_commands() -> list[type[Command]]:
 @hookimpl(trylast=True)
 def dstoolkit_make_optimizer(
     settings: Mapping[str, Any], parameters: Iterable[torch.nn.Parameter]
-) -> torch.optim.Optimizer:
+) -> torch.optim.Optimizer | None:
     from dstoolkit.training.optim import make_optimizer
 
     return make_optimizer(settings, parameters)
@@ -99,7 +99,7 @@ def dstoolkit_make_optimizer(
 @hookimpl(trylast=True)
 def dstoolkit_make_scheduler(
     settings: Mapping[str, Any], optimizer: torch.optim.Optimizer, total_steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
+) -> torch.optim.lr_scheduler.LRScheduler | None:
     from dstoolkit.training.optim import make_scheduler
 
     return make_scheduler(settings, optimizer, total_steps)
