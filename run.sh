@@ -43,5 +43,6 @@ case ${1:-} in
     *) recipe=$1; shift ;;
 esac
 # shellcheck disable=SC2046 # names of recipes hold no spaces
-[ -f "$root/recipes/$recipe/run.sh" ] || fail "no recipe '$recipe'; $(nearest "$recipe" $(recipes)); see './run.sh --list'"
+[[ $recipe != */* && -f $root/recipes/$recipe/run.sh ]] ||
+    fail "no recipe '$recipe'; $(nearest "$recipe" $(recipes)); see './run.sh --list'"
 exec bash "$root/recipes/$recipe/run.sh" "$@"

@@ -24,8 +24,9 @@ nearest() {
     if [ -n "$close" ]; then
         printf "did you mean '%s'?" "$close"
     else
-        printf 'expected one of:'
-        printf ' %s' "$@"
+        printf 'expected one of: %s' "$1"
+        shift
+        [ $# -eq 0 ] || printf ', %s' "$@"
     fi
 }
 
