@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,7 +201,7 @@ def split_command(folder: Path, out: Path, parts: Sequence[str], by: Any, seed: 
     """
     from dstoolkit.data import datadir, editing, making
 
-    shares = _shares(parts)
+    shares = editing.shares(parts)
 
     @functools.cache
     def divided() -> tuple[DataDir, Mapping[str, Sequence[Utterance]]]:
@@ -283,18 +283,6 @@ def _say_made(out: Path, content: Content | None) -> None:
     if content.durations:
         line += f", {sum(content.durations[each.id] for each in content.utterances) / SECONDS_PER_HOUR:.2f} hours"
     click.echo(line)
-
-
-def _shares(parts: Iterable[str]) -> dict[str, str]:
-    """``["test=0.1", "train=rest"]`` as a mapping."""
-    shares: dict[str, str] = {}
-    for part in parts:
-        name, equals, share = part.partition("=")
-        if not equals or name in shares:
-            said = "is there twice" if equals else "is no share"
-            raise click.UsageError(f"--part {part!r} {said}; expected NAME=SHARE, each name once")
-        shares[name] = share
-    return shares
 
 
 def _show(prefix: str, found: Sequence[DstoolkitError], show_all: bool) -> None:

@@ -4,7 +4,7 @@ A data directory holds ``wav.scp`` (recording -> audio file), ``utt2spk``, ``spk
 ``utt2dur`` (seconds) and ``segments`` (utterance -> stretch of a recording, in seconds); without ``segments``
 utterances are whole recordings. A directory of features computed elsewhere has ``feats.scp`` (utterance -> file or
 ``file.ark:offset``) in place of ``wav.scp``. A relative path in ``wav.scp`` or ``feats.scp`` is relative to the data
-directory where the file exists there, else to the current directory, as Kaldi has it.
+directory where the file exists there, else to the current directory, where Kaldi looks.
 See https://kaldi-asr.org/doc/data_prep.html
 """
 
@@ -171,7 +171,7 @@ def _unwritable(utterance: Utterance) -> list[tuple[str, str]]:
     if utterance.recording:
         keys["recording"] = utterance.recording
     for name, key in keys.items():
-        if not key or re.search("[ \t]", key) or not _is_line(key):
+        if not key or tables.BLANKS.search(key) or not _is_line(key):
             faults.append((f"{name} {key!r}", "expected a word without blanks"))
     for name, value in {"path": utterance.path, "text": utterance.text or ""}.items():
         if value != value.strip(" \t") or not _is_line(value) or (name == "path" and not value):

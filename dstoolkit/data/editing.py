@@ -194,6 +194,20 @@ def split(data: DataDir, parts: Mapping[str, str], by: By = "utterance", seed: i
     return {name: [each for each in data.utterances if part_of.get(group(each)) == name] for name in parts}
 
 
+def shares(parts: Iterable[str]) -> dict[str, str]:
+    """``["test=0.1", "train=rest"]`` as a mapping. Raises DataError or Faults."""
+    faults: list[DstoolkitError] = []
+    found: dict[str, str] = {}
+    for part in parts:
+        name, equals, share = part.partition("=")
+        if not equals or name in found:
+            said = f"part {name!r} twice" if equals else "no share"
+            faults.append(DataError(f"--part {part}", said, "expected NAME=SHARE, each name once"))
+        found[name] = share
+    Faults.check(faults)
+    return found
+
+
 def sizes(parts: Mapping[str, str], total: int, by: str) -> dict[str, int]:
     """How many of ``total`` each part gets. Fractions that add up to 1 use up all. Raises DataError or Faults."""
     faults: list[DstoolkitError] = []

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from dstoolkit.errors import DataError, DstoolkitError
 
@@ -48,8 +49,7 @@ FORMS: Mapping[str, Form] = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line: its number from 1, its key, and what follows. ``faulty`` rows count as present, with no use else."""
 
     line: int
@@ -129,8 +129,9 @@ def _add_row(table: Table, number: int, line: bytes) -> None:
         return
     if text[:1] in (" ", "\t"):
         faults.append(("blanks at the start", "expected the key first", FIX_ADVICE))
-    key, _, value = re.sub("[ \t]+", " ", body, count=1).partition(" ")
-    fields = 1 + (bool(value) if table.form.rest else len(BLANKS.split(value)) if value else 0)
+    key, *rest = BLANKS.split(body, maxsplit=1)
+    value = rest[0] if rest else ""
+    fields = _count_fields(table.form, value)
     if fields < table.form.least or (table.form.most is not None and fields > table.form.most):
         counted = f"{count(fields, 'field')} in {quote(body)}"
         faults.append((counted, f"expected '{table.form.expected}'", ""))
@@ -140,6 +141,13 @@ def _add_row(table: Table, number: int, line: bytes) -> None:
     for fault in faults:
         table.add(number, *fault)
     table.rows.setdefault(key, Row(number, key, value, bool(faults)))
+
+
+def _count_fields(form: Form, value: str) -> int:
+    """The key and the fields after it; where any number will do, no more than a few are counted."""
+    if not value:
+        return 1
+    return 2 if form.rest or form.most is None else 1 + len(BLANKS.split(value))
 
 
 def _decode(line: bytes) -> tuple[str, list[tuple[str, str, str]]]:

@@ -114,18 +114,17 @@ def _check_segments(report: Report) -> None:
         return
     used = set()
     for row in segments.rows.values():
-        where = segments.where(row.key)
         if row.faulty:
             used.update(row.fields[:1])
             continue
         recording, *times = row.fields
         used.add(recording)
         if recording not in audio.rows:
-            report.fault(where, f"recording {recording!r} is not in 'wav.scp'", "", FIX_ADVICE)
+            report.fault(segments.where(row.key), f"recording {recording!r} is not in 'wav.scp'", "", FIX_ADVICE)
         start, end = tables.seconds(times[0]), tables.seconds(times[1])
         if start is None or end is None or start < 0 or (end <= start and end != TO_THE_END):
             expected = "expected seconds with 0 <= start < end, or end -1 for the recording's"
-            report.fault(where, f"times '{times[0]} {times[1]}'", expected)
+            report.fault(segments.where(row.key), f"times '{times[0]} {times[1]}'", expected)
     for key in audio.rows:
         if key not in used:
             report.fault(audio.where(key), f"recording {key!r} is not in 'segments'", "", FIX_ADVICE)
