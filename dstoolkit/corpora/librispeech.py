@@ -125,7 +125,12 @@ def _read_chapter(file: Path, faults: list[DstoolkitError]) -> list[Utterance]:
     reader, folder = file.parent.parent.name, file.parent.resolve()
     recordings = {path.stem for path in folder.glob("*.flac")}
     utterances = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        faults.append(DataError(file, "not UTF-8 text", "", "unpack the part again"))
+        return []
+    for number, line in enumerate(lines, 1):
         name, _, text = line.partition(" ")
         if name not in recordings or not text.strip():
             why = f"no recording '{name}.flac'" if name not in recordings else f"no text in '{line}'"
