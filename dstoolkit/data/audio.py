@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +30,7 @@ OVERSHOOT = 0.5  # seconds that a stretch may end after its recording; the defau
 SPHERE_MAGIC = b"NIST_1A"
 SPHERE_HEADER = 1024  # bytes; the header's usual size
 STREAMED = 0x7FFFF000  # a wav written to a pipe states this many bytes of data or more, not knowing its length
+BLOCK = 1 << 22  # samples read at once: over four minutes at 16 kHz
 INT16_SCALE = 32768.0  # 2 ** 15: 16-bit samples -> [-1, 1)
 
 Channel = int | Literal["mix"] | None
@@ -80,9 +82,12 @@ def read(
 
 def read_raw(path: str | Path, rate: int, endian: Literal["little", "big"]) -> tuple[FloatArray, int]:
     """A headerless file of 16-bit mono samples, of which the caller knows rate and byte order. Raises DataError."""
-    content = _bytes(path)
-    if len(content) % 2:
-        raise DataError(path, f"{len(content)} bytes", "expected 16-bit samples, an even number of bytes")
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(path, (error.strerror or str(error)).lower(), "expected an audio file") from error
+    if not content or len(content) % 2:
+        raise DataError(path, f"{len(content)} bytes", "expected 16-bit samples, two bytes each")
     samples = np.frombuffer(content, dtype="<i2" if endian == "little" else ">i2")
     return samples.astype(np.float32) / np.float32(INT16_SCALE), rate
 
@@ -95,31 +100,21 @@ def resample(samples: FloatArray, native: int, rate: int) -> FloatArray:
     return resampled
 
 
-def _bytes(path: str | Path) -> bytes:
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(path, (error.strerror or str(error)).lower(), "expected an audio file") from error
-    if not content:
-        raise DataError(path, "an empty file", "expected audio")
-    return content
-
-
 def _open(path: str | Path) -> Any:
     """The file opened by libsndfile, holding at least one sample. Raises DataError."""
     try:
-        size = os.stat(path).st_size
-        if os.path.isdir(path):
-            raise DataError(path, "a folder", "expected an audio file")
+        found = os.stat(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise DataError(
-            path, (getattr(error, "strerror", None) or str(error)).lower(), "expected an audio file"
-        ) from error
-    if size == 0:
+        said = getattr(error, "strerror", None) or str(error)
+        raise DataError(path, said.lower(), "expected an audio file") from error
+    if not stat.S_ISREG(found.st_mode):  # opening a named pipe would wait for ever
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "neither a file nor a link to one"
+        raise DataError(path, what, "expected an audio file")
+    if found.st_size == 0:
         raise DataError(path, "an empty file", "expected audio")
     if str(path).lower().endswith(".raw"):
         raise DataError(path, "headerless audio", "expected a format that states its rate", _raw_advice(path))
-    _check_whole(path, size)
+    _check_whole(path, found.st_size)
     try:
         file = soundfile.SoundFile(os.fspath(path))
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a name whose ending soundfile takes for raw
@@ -182,7 +177,8 @@ def _raw_advice(path: str | Path) -> str:
 
 def _unreadable(path: str | Path, error: Exception) -> DataError:
     """Why libsndfile refused a file, with advice where the reason is a known one."""
-    header = _bytes(path)[:SPHERE_HEADER]
+    with open(path, "rb") as file:
+        header = file.read(SPHERE_HEADER)
     if header.startswith(SPHERE_MAGIC) and b"shorten" in header:
         advice = f"convert it first: sph2pipe -f wav {Path(path).name} {Path(path).with_suffix('.wav').name}"
         return DataError(path, "SPHERE audio compressed with shorten", "expected plain pcm or ulaw samples", advice)
@@ -223,13 +219,21 @@ def _span(path: str | Path, frames: int, rate: int, start: float, end: float | N
 
 
 def _decode(path: str | Path, file: Any, first: int, last: int) -> FloatArray:
-    """``(samples, channels)`` float32. Raises DataError where the file ends early."""
+    """``(samples, channels)`` float32. Raises DataError where the file ends early.
+
+    By blocks, because a corrupt header may state more samples than memory holds.
+    """
+    blocks: list[FloatArray] = []
     try:
         if first:
             file.seek(first)
-        samples: FloatArray = file.read(last - first, dtype="float32", always_2d=True)
+        for at in range(first, last, BLOCK):
+            blocks.append(file.read(min(BLOCK, last - at), dtype="float32", always_2d=True))
+            if len(blocks[-1]) < min(BLOCK, last - at):
+                break
     except soundfile.SoundFileError as error:
         raise _unreadable(path, error) from error
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     if len(samples) < last - first:
         got = f"ends after {(first + len(samples)) / file.samplerate:.3f} s"
         raise DataError(path, got, f"its header states {file.frames / file.samplerate:.3f} s", "fetch or make it anew")

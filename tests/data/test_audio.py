@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -180,6 +181,31 @@ def test_folder_and_samples_that_are_not_finite(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan, 0.5], dtype=np.float32), RATE, subtype="FLOAT")
     with pytest.raises(DataError, match="not finite"):
         audio.read(tmp_path / "nan.wav")
+
+
+def test_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(DataError, match="neither a file nor a link"):
+        audio.info(tmp_path / "pipe.wav")
+
+
+def test_header_that_states_more_than_memory_holds(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "huge.flac", sine(), RATE)
+    content = bytearray((tmp_path / "huge.flac").read_bytes())
+    content[22:26] = b"\x7f\xff\xff\xff"  # the low bits of STREAMINFO's count of samples
+    content[21] |= 0x0F  # its four highest bits
+    (tmp_path / "huge.flac").write_bytes(bytes(content))
+    with pytest.raises(DataError, match="huge"):
+        audio.read(tmp_path / "huge.flac")
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0])
+def test_long_recordings_are_read_by_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    soundfile.write(tmp_path / "long.flac", sine(duration=seconds), RATE)
+    expected, _ = audio.read(tmp_path / "long.flac")
+    monkeypatch.setattr(audio, "BLOCK", 1600)
+    np.testing.assert_array_equal(audio.read(tmp_path / "long.flac")[0], expected)
+    assert len(expected) == seconds * RATE
 
 
 def test_wav_from_a_pipe_states_no_length(tmp_path: Path) -> None:
