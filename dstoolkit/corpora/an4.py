@@ -51,6 +51,8 @@ class An4Config:
 
 
 class An4(Corpus):
+    """A spelling corpus in two forms: audio, or cepstra made by Sphinx."""
+
     name = "an4"
     Config = An4Config
     licence = "BSD-style (Carnegie Mellon University)"

@@ -35,6 +35,8 @@ class FsddConfig:
 
 
 class Fsdd(Corpus):
+    """Ten words, six speakers."""
+
     name = "fsdd"
     Config = FsddConfig
     licence = "CC BY-SA 4.0"

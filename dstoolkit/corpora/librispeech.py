@@ -55,6 +55,8 @@ class LibriSpeechConfig:
 
 
 class LibriSpeech(Corpus):
+    """Five to 960 hours of read books."""
+
     name = "librispeech"
     Config = LibriSpeechConfig
     licence = "CC BY 4.0"

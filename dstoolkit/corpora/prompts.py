@@ -53,6 +53,8 @@ class PromptsConfig:
 
 
 class Prompts(Corpus):
+    """One voice in one of five languages; a corpus of half an hour that apt can fetch."""
+
     name = "prompts"
     Config = PromptsConfig
     licence = "CC-BY-SA 3.0 (Russian: CC-BY 3.0)"

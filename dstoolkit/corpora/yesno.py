@@ -33,6 +33,8 @@ class YesNoConfig:
 
 
 class YesNo(Corpus):
+    """Two words, one speaker: the corpus to see that everything works."""
+
     name = "yesno"
     Config = YesNoConfig
     licence = "Apache-2.0"

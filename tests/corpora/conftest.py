@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dstoolkit import stamp
 from dstoolkit.corpora import fetch
 
 
@@ -74,6 +75,12 @@ class Handler(BaseHTTPRequestHandler):
         if not (asked and self.server.ranges and same):
             return 0
         return int(asked.removeprefix("bytes=").partition("-")[0])
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That outputs outlive a power cut is not tested here, and costs milliseconds per file."""
+    monkeypatch.setattr(stamp, "sync", lambda _: None)
 
 
 @pytest.fixture

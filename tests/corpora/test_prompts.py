@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from dstoolkit.corpora import debian, prompts
 from dstoolkit.corpora.prompts import Prompts, PromptsConfig
 from dstoolkit.errors import DataError, DstoolkitError, FetchError
 from dstoolkit.interfaces import Utterance
+from dstoolkit.testing import Subject, run_checks
 
 LIST = """; Core Asterisk Sounds in English
 
@@ -208,3 +210,14 @@ def test_faulty_lists(tmp_path: Path, content: bytes, says: str, english: Prompt
 def test_no_tree(tmp_path: Path, english: Prompts) -> None:
     with pytest.raises(DataError, match="no Asterisk sounds for language 'en'"):
         english.prepare(tmp_path)
+
+
+def test_keeps_the_contract(tmp_path: Path) -> None:
+    """With its promise that no text is in two splits."""
+    texts = list(itertools.permutations(["please", "press", "pound", "now", "again"]))
+    folder = make_tree(tmp_path, text="\n".join(f"p{at}: {' '.join(words)}" for at, words in enumerate(texts)))
+    for at in range(len(texts)):
+        soundfile.write(folder / f"usr/share/asterisk/sounds/en_US_f_Allison/p{at}.wav", np.zeros(80), 8000)
+    outcomes = {each.check: each for each in run_checks(Subject(Prompts, folder=folder))}
+    assert not [each for each in outcomes.values() if each.status == "failed"]
+    assert outcomes["texts_are_disjoint"].status == "ok"
