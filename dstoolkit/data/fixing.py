@@ -9,6 +9,7 @@ is left as it is. Each changed file is replaced whole, after its original was co
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,12 +98,12 @@ def _read(mending: Mending) -> None:
 def _clean(mending: Mending, name: str, text: str) -> list[Pair]:
     if text.startswith(tables.BYTE_ORDER_MARK):
         mending.say(name, "removed the byte order mark")
-    if "\r\n" in text:
-        mending.say(name, f"removed {count(text.count(chr(13) + chr(10)), 'carriage return')}")
+    body, returns = re.subn(r"\r+(?=\n|\Z)", "", text.removeprefix(tables.BYTE_ORDER_MARK))
+    if returns:
+        mending.say(name, f"removed carriage returns from {count(returns, 'line')}")
     if text and not text.endswith("\n"):
         mending.say(name, "added the last line feed")
-    body = text.removeprefix(tables.BYTE_ORDER_MARK).replace("\r\n", "\n").removesuffix("\r").removesuffix("\n")
-    raw = body.split("\n") if body else []
+    raw = body.removesuffix("\n").split("\n") if body else []
     lines = [tables.BLANKS.sub(" ", line.strip(" \t"), count=int(FORMS[name].rest)) for line in raw]
     changed = sum(before != after for before, after in zip(raw, lines, strict=True))
     if changed:

@@ -51,7 +51,7 @@ def test_fix(dstoolkit: Command, tmp_path: Path) -> None:
     data = speech.whole(tmp_path)
     (data / "text").write_bytes((data / "text").read_bytes().replace(b"\n", b"\r\n"))
     output = dstoolkit("data", "fix", data).output
-    assert output == f"{data}/text: removed 12 carriage returns\n{data}: mended\n"
+    assert output == f"{data}/text: removed carriage returns from 12 lines\n{data}: mended\n"
     assert dstoolkit("data", "fix", data).output == f"{data}: nothing to mend\n"
     with (data / "utt2spk").open("a") as file:
         file.write("s2-u3 s2 x\n")

@@ -25,7 +25,7 @@ def scramble(folder: Path, chance: random.Random) -> None:
         lines = [
             chance.choice(["", " ", "\t"]) + line.replace(" ", chance.choice([" ", "\t", "  "]), 1) for line in lines
         ]
-        ending = chance.choice(["\n", "\r\n"])
+        ending = chance.choice(["\n", "\r\n", "\r\r\n"])
         text = chance.choice(["", "\ufeff"]) + ending.join(lines) + chance.choice(["", ending, ending * 2])
         (folder / name).write_bytes(text.encode())
     (folder / "spk2utt").unlink()
