@@ -104,7 +104,7 @@ def _clean(mending: Mending, name: str, text: str) -> list[Pair]:
     if text and not text.endswith("\n"):
         mending.say(name, "added the last line feed")
     raw = body.removesuffix("\n").split("\n") if body else []
-    lines = [tables.BLANKS.sub(" ", line.strip(" \t"), count=int(FORMS[name].rest)) for line in raw]
+    lines = [tables.BLANKS.sub(" ", line.lstrip(" \t").rstrip(" \t\r"), count=int(FORMS[name].rest)) for line in raw]
     changed = sum(before != after for before, after in zip(raw, lines, strict=True))
     if changed:
         mending.say(name, f"tidied blanks in {count(changed, 'line')}")
