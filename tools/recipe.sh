@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The frame of every recipe: options, the choice of stages, and the closing table. Sourced by recipes/NAME/run.sh.
+# The frame of every recipe: options, the choice of stages, and the closing words. Sourced by recipes/NAME/run.sh.
 #
 # A recipe says, before it sources this file:
 #   tag=deepspeech                  the default name of its experiment folder, exp/TAG
@@ -166,12 +166,12 @@ predictions() {
         }' "$2" "$1"
 }
 
-# results DATA EXP: the score's table, three predictions and where to look, when the last stage was among the chosen.
+# results DATA EXP: after the table that 'dstoolkit score' shows, three predictions and where to look; nothing when
+# the last stage was not among the chosen.
 results() {
     local out=$2/decode_test each
     [ "$last" -eq $((${#stages[@]} - 1)) ] || return 0
     printf '\n'
-    sed -n '1,/^[[:space:]]*$/p' "$out/wer.txt"
     predictions "$1/test/text" "$out/text"
     printf '\n'
     for each in "report $out/report.html" "report $out/wer.txt" "scores $out/wer.json" "curves $2/curves.png"; do
