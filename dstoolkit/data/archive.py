@@ -169,7 +169,8 @@ class Archive:
         """Mean and variance (of the population) per dimension, each ``(dim,)``, over these utterances' frames."""
         moments = Moments(self.dim)
         for index in indices:
-            moments.add(self.frames(index))
+            frames = self.frames(index).astype(np.float64)
+            moments.add(len(frames), frames.mean(axis=0), frames.var(axis=0))
         return moments.mean.astype(np.float32), moments.variance.astype(np.float32)
 
     def verify(self) -> None:

@@ -17,7 +17,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -50,11 +50,8 @@ class Moments:
         self.mean = np.zeros(dim)
         self._squares = np.zeros(dim)  # summed squared deviations from the mean
 
-    def add(self, frames: Any) -> None:
-        """``(frames, dim)``."""
-        self.merge(len(frames), frames.mean(axis=0, dtype=np.float64), np.var(frames, axis=0, dtype=np.float64))
-
-    def merge(self, count: int, mean: Any, variance: Any) -> None:
+    def add(self, count: int, mean: Any, variance: Any) -> None:
+        """So many more frames, of this mean and variance."""
         total, apart = self.count + count, mean - self.mean
         self.mean = self.mean + apart * (count / total)
         self._squares = self._squares + variance * count + apart**2 * (self.count * count / total)
@@ -63,6 +60,34 @@ class Moments:
     @property
     def variance(self) -> Any:
         return self._squares / max(self.count, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An utterance's frames as an archive stores them, and what is computed of them; extraction's workers make it."""
+
+    frames: Any  # (frames, dim)
+    digest: bytes
+    mean: Any  # (dim,) float64
+    variance: Any
+
+    @classmethod
+    def of(cls, utterance_id: str, frames: FloatArray, dim: int, dtype: str) -> Stored:
+        """Raises DataError for frames of no use: of another shape, none, or not finite."""
+        with np.errstate(over="ignore"):  # float16 ends at 65504
+            stored = np.ascontiguousarray(frames, DTYPES[dtype])
+        where = f"utterance {utterance_id!r}"
+        if stored.ndim != 2 or stored.shape[1] != dim:
+            raise DataError(where, f"features of shape {stored.shape}", f"expected (frames, {dim})")
+        if len(stored) == 0:
+            raise DataError(where, "too short for one frame", "expected one or more", "leave it out")
+        if not np.isfinite(stored).all():
+            advice = "pass --dtype float32" if dtype == "float16" else ""
+            raise DataError(where, f"features that are not finite in {dtype}", "expected numbers", advice)
+        apart = stored.astype(np.float64)
+        mean = apart.mean(axis=0)
+        apart -= mean
+        return cls(stored, digest(stored), mean, np.einsum("ij,ij->j", apart, apart) / len(stored))
 
 
 class ArchiveWriter:
@@ -101,6 +126,7 @@ class ArchiveWriter:
         self._speakers: list[str] = []
         self._durations: list[float] = []
         self._lengths: list[int] = []
+        self._rows = 0
         self._digests: list[bytes] = []
         self._moments = Moments(self._empty.dim)
         self._spill: IO[bytes] | None = None
@@ -125,36 +151,28 @@ class ArchiveWriter:
         stamp.remove(self._partial)
         stamp.remove(self.path)
 
-    def add(self, utterance_id: str, frames: FloatArray, speaker: str, duration: float) -> None:
+    def add(self, utterance_id: str, frames: FloatArray | Stored, speaker: str, duration: float) -> None:
         """Append an utterance: ``(frames, dim)`` and its seconds of audio. Raises DataError for frames of no use."""
-        with np.errstate(over="ignore"):  # float16 ends at 65504
-            stored = np.ascontiguousarray(frames, DTYPES[self._empty.dtype])
-        self._check(utterance_id, stored)
-        if self.shard_frames and self._lengths and sum(self._lengths) + len(stored) > self.shard_frames:
+        if utterance_id in self._all:
+            raise DataError(f"utterance {utterance_id!r}", "occurs twice", "expected each id once")
+        if isinstance(frames, Stored):
+            stored = frames
+        else:
+            stored = Stored.of(utterance_id, frames, self._empty.dim, self._empty.dtype)
+        if self.shard_frames and self._lengths and self._rows + len(stored.frames) > self.shard_frames:
             self._write_shard()
         if self._spill is None:
             self._spill = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115  closed by _write_file or _discard
         with naming(self.path):
-            self._spill.write(stored.data)
+            self._spill.write(stored.frames.data)
         self._all.add(utterance_id)
         self._ids.append(utterance_id)
         self._speakers.append(speaker)
         self._durations.append(duration)
-        self._lengths.append(len(stored))
-        self._digests.append(digest(stored))
-        self._moments.add(stored)
-
-    def _check(self, utterance_id: str, stored: Any) -> None:
-        where = f"utterance {utterance_id!r}"
-        if utterance_id in self._all:
-            raise DataError(where, "occurs twice", "expected each id once")
-        if stored.ndim != 2 or stored.shape[1] != self._empty.dim:
-            raise DataError(where, f"features of shape {stored.shape}", f"expected (frames, {self._empty.dim})")
-        if len(stored) == 0:
-            raise DataError(where, "too short for one frame", "expected one or more", "leave it out")
-        if not np.isfinite(stored).all():
-            advice = "pass --dtype float32" if self._empty.dtype == "float16" else ""
-            raise DataError(where, f"features that are not finite in {self._empty.dtype}", "expected numbers", advice)
+        self._lengths.append(len(stored.frames))
+        self._rows += len(stored.frames)
+        self._digests.append(stored.digest)
+        self._moments.add(len(stored.frames), stored.mean, stored.variance)
 
     def _header(self) -> Header:
         """The header of what was added since the last shard."""
@@ -231,7 +249,7 @@ class ArchiveWriter:
         """The header of the index."""
         moments = Moments(self._empty.dim)
         for each in self._shards:
-            moments.merge(int(each.offsets[-1]), each.mean, each.variance)
+            moments.add(int(each.offsets[-1]), each.mean, each.variance)
         lengths = np.concatenate([np.diff(each.offsets) for each in self._shards])
         return replace(
             self._empty,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dstoolkit import config, plugins, stamp
 from dstoolkit.data import audio
 from dstoolkit.data.archive import Archive, ArchiveWriter
+from dstoolkit.data.archive_writer import Stored
 from dstoolkit.data.datadir import DataDir
 from dstoolkit.errors import DataError, DstoolkitError, Faults
 from dstoolkit.pipeline.workers import ordered_map
@@ -109,7 +110,7 @@ def extract(
             dtype=options.dtype,
             shard_frames=options.shard_frames,
         )
-        task = _Task(features, survey.rate, options.channel)
+        task = _Task(features, survey.rate, options.channel, options.dtype)
         with closing(ordered_map(task, data.utterances, options.jobs)) as results:
             _write(writer, data, progress(results, len(data.utterances)))
     _sweep(output)
@@ -188,20 +189,26 @@ class _Task:
     features: Features
     rate: int
     channel: int | Literal["mix"] | None
+    dtype: str
 
-    def __call__(self, utterance: Utterance) -> tuple[FloatArray, float] | DstoolkitError:
+    def __call__(self, utterance: Utterance) -> tuple[Stored, float] | DstoolkitError:
         try:
-            if self.features.source == "feats.scp":
-                frames = self.features.load(utterance.path)
-                return frames, len(frames) * self.features.frame_shift
-            samples, rate = audio.read(
-                utterance.path, start=utterance.start, end=utterance.end, channel=self.channel, rate=self.rate
-            )
-            if self.features.num_frames(len(samples)) == 0:
-                return _too_short(utterance.id, len(samples), rate, self.features.name)
-            return self.features.extract(samples), len(samples) / rate
+            frames, duration = self._load(utterance) if self.features.source == "feats.scp" else self._hear(utterance)
+            return Stored.of(utterance.id, frames, self.features.dim, self.dtype), duration
         except DstoolkitError as error:
             return error
+
+    def _load(self, utterance: Utterance) -> tuple[FloatArray, float]:
+        frames = self.features.load(utterance.path)
+        return frames, len(frames) * self.features.frame_shift
+
+    def _hear(self, utterance: Utterance) -> tuple[FloatArray, float]:
+        samples, rate = audio.read(
+            utterance.path, start=utterance.start, end=utterance.end, channel=self.channel, rate=self.rate
+        )
+        if self.features.num_frames(len(samples)) == 0:
+            raise _too_short(utterance.id, len(samples), rate, self.features.name)
+        return self.features.extract(samples), len(samples) / rate
 
 
 def _write(writer: ArchiveWriter, data: DataDir, results: Iterable[Any]) -> None:
@@ -211,11 +218,8 @@ def _write(writer: ArchiveWriter, data: DataDir, results: Iterable[Any]) -> None
         for utterance, result in zip(data.utterances, results, strict=True):
             if isinstance(result, DstoolkitError):
                 faults.append(result)
-                continue
-            try:
+            elif not faults:
                 writer.add(utterance.id, result[0], utterance.speaker, result[1])
-            except DataError as error:
-                faults.append(error)
         Faults.check(faults)
 
 
