@@ -1,7 +1,7 @@
 """A function over many items in several processes: results in the items' order, memory bounded, one thread each.
 
-Processes are spawned, not forked, so that no lock, HDF5 handle or BLAS thread is inherited half-used. They ignore
-Ctrl-C, which the parent answers, and end with the parent, also where that was killed. With one job nothing is spawned.
+Processes are spawned, not forked, so that no lock, HDF5 handle or BLAS thread is inherited half-used. They never see
+Ctrl-C, which the parent answers, and end with the parent, even one that was killed. With one job nothing is spawned.
 """
 
 from __future__ import annotations
@@ -48,11 +48,22 @@ def ordered_map(function: Callable[[Any], Any], items: Iterable[Any], jobs: int 
 def _in_flight(pool: ProcessPoolExecutor, items: Iterable[Any], ahead: int) -> Iterator[Any]:
     waiting: deque[Future[Any]] = deque()
     for item in items:
-        waiting.append(pool.submit(_call, item))
+        with interrupts_held():  # submitting may start a process
+            waiting.append(pool.submit(_call, item))
         if len(waiting) >= ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block; processes started within never see it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -73,7 +84,6 @@ def single_threaded() -> Iterator[None]:
 def _start(function: Callable[[Any], Any]) -> None:
     global _function
     _function = function
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -88,6 +88,29 @@ def test_no_process_outlives_a_killed_parent(tmp_path):
     assert not any(map(alive, pids))
 
 
+@pytest.mark.parametrize("after", [0.05, 0.4, 1.5])
+def test_ctrl_c_is_the_parents_alone(tmp_path, after):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import time\n"
+        "from dstoolkit.pipeline.workers import ordered_map\n"
+        "if __name__ == '__main__':\n"
+        "    print('ready', flush=True)\n"
+        "    try:\n"
+        "        list(ordered_map(time.sleep, [0.1] * 600, 2))\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted')\n"
+    )
+    command, pipe = [sys.executable, script], subprocess.PIPE
+    parent = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "ready\n"
+    time.sleep(after)
+    os.killpg(parent.pid, signal.SIGINT)  # as a terminal does: parent and workers alike
+    said, errors = parent.communicate(timeout=30)
+    assert (said, errors) == ("interrupted\n", "")
+
+
 def alive(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat") as file:
