@@ -1,0 +1,43 @@
+"""The tables of docs/configuration.md agree with the code, option for option and default for default."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from dstoolkit import config, plugins
+from dstoolkit.features.augment import Augment
+from dstoolkit.pipeline.experiment import Experiment, TrainConfig
+from dstoolkit.text.normalize import Normalization
+
+DOCS = (Path(__file__).resolve().parent.parent / "docs/configuration.md").read_text(encoding="utf-8")
+
+
+def table(section: str) -> dict[str, object]:
+    """Option -> default, as the section's table has them."""
+    text = re.search(rf"^### {section}$(.*?)(?=^### |\Z)", DOCS, re.MULTILINE | re.DOTALL)
+    assert text, f"docs/configuration.md has no section {section}"
+    rows = re.findall(r"^\| `(\w+)` \| `?([^|`]*)`? \|", text[1], re.MULTILINE)
+    return {option: config.parse_value(default.strip()) for option, default in rows}
+
+
+def sections() -> dict[str, object]:
+    encoder = plugins.load().get("encoders", "deepspeech").Config()
+    return {"text": Normalization(), "augment": Augment(), "encoder": encoder, "train": TrainConfig()}
+
+
+@pytest.mark.parametrize("section", ["text", "augment", "encoder", "train"])
+def test_a_section_is_documented(section: str) -> None:
+    defaults = {
+        key: value["name"] if isinstance(value, dict) else value
+        for key, value in config.plain(sections()[section]).items()
+    }
+    assert table(section) == defaults
+
+
+def test_every_section_is_mentioned() -> None:
+    for each in dataclasses.fields(Experiment):
+        assert f"`{each.name}`" in DOCS or re.search(rf"^### .*\b{each.name}\b", DOCS, re.MULTILINE), each.name
