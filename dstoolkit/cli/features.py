@@ -99,8 +99,8 @@ def report(done: Extracted, options: Options) -> None:
     if done.resampled:
         click.echo(f"{done.archive}: resampled {done.resampled} of {done.recordings} recordings to {options.rate} Hz")
     if done.several_channels:
-        what = "mean of all channels" if options.channel == "mix" else f"channel {options.channel}"
-        click.echo(f"{done.archive}: took the {what} of {done.several_channels} of {done.recordings} recordings")
+        what = "the mean of all channels" if options.channel == "mix" else f"channel {options.channel}"
+        click.echo(f"{done.archive}: took {what} of {done.several_channels} of {done.recordings} recordings")
     hours = f"{done.seconds / 3600:.2f} h" if done.seconds >= 360 else f"{done.seconds:.1f} s"
     size = f"{done.utterances} utterances, {hours}, {done.frames} frames of {done.dim}"
     click.echo(f"{done.archive}: {'done already, ' if done.skipped else ''}{size}")

@@ -68,7 +68,7 @@ def test_what_is_done_to_the_audio_is_said(dstoolkit, folder):
     assert "2 channels" in said
     said = dstoolkit("features", "extract", folder, "--rate", 8000, "--channel", 0).output
     assert "resampled 1 of 3 recordings to 8000 Hz" in said
-    assert "took the channel 0 of 1 of 3 recordings" in said
+    assert "took channel 0 of 1 of 3 recordings" in said
 
 
 @pytest.mark.parametrize("arguments", [["--channel", "left"], ["--nj", 0], ["--rate", "0"], ["--dtype", "float64"], []])
