@@ -57,7 +57,7 @@ class Prompts(Corpus):
 
     name = "prompts"
     Config = PromptsConfig
-    licence = "CC-BY-SA 3.0 (Russian: CC-BY 3.0)"
+    licence = "CC-BY-SA 3.0 (it, ru: CC-BY 3.0)"
     source = "Debian packages asterisk-core-sounds-LANG-wav and asterisk-core-sounds-LANG"
     disjoint_texts = True
 

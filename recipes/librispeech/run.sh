@@ -11,7 +11,8 @@ if [ "$size" = mini ]; then tests=(test); fi
 
 stage prepare dstoolkit corpus prepare librispeech --set "size=$size" --out "$data" --cache downloads \
     "${corpus[@]}" "${force[@]}"
-stage features dstoolkit features extract "${tests[@]/#/$data/}" "$data"/{dev,train} "${config[@]}" --nj "$nj" "${force[@]}"
+stage features dstoolkit features extract "$data"/{train,dev} "${tests[@]/#/$data/}" "${config[@]}" --nj "$nj" \
+    "${force[@]}"
 stage tokenizer dstoolkit tokenizer train "$data/train/text" "$data/tokenizer" "${config[@]}" "${force[@]}"
 stage train dstoolkit train "$exp" "${config[@]}" --train "$data/train" --dev "$data/dev" \
     --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}"
