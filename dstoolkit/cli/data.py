@@ -157,7 +157,13 @@ def fix_command(folder: Path, drop_bad_audio: bool) -> None:
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="At most so many hours.")
 @click.option("--ids", type=DIRECTORY, help="Only the utterances whose ids begin this file's lines.")
 @click.option("--speakers", help="Only these speakers, separated by commas.")
-@click.option("--take", type=click.Choice(["first", "shortest", "random"]), default="first", show_default=True)
+@click.option(
+    "--take",
+    type=click.Choice(["first", "shortest", "random"]),
+    default="first",
+    show_default=True,
+    help="Which to take where not all are.",
+)
 @seed_option
 @force_option
 def subset_command(folder: Path, out: Path, force: bool, speakers: str | None, **options: Any) -> None:
@@ -188,7 +194,13 @@ def subset_command(folder: Path, out: Path, force: bool, speakers: str | None, *
 @click.option(
     "--part", "parts", multiple=True, required=True, metavar="NAME=SHARE", help="A fraction, count or 'rest'."
 )
-@click.option("--by", type=click.Choice(["speaker", "utterance", "text"]), default="utterance", show_default=True)
+@click.option(
+    "--by",
+    type=click.Choice(["speaker", "utterance", "text"]),
+    default="utterance",
+    show_default=True,
+    help="What is never in two parts.",
+)
 @seed_option
 @force_option
 def split_command(folder: Path, out: Path, parts: Sequence[str], by: Any, seed: int, force: bool) -> None:

@@ -51,7 +51,13 @@ def features_group() -> None:
 @click.option("--config", "config_path", type=FOLDER, help="YAML file; its section 'features' is used.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, as features.num_mel_bins=40.")
 @click.option("--nj", default=1, type=click.IntRange(1), show_default=True, help="Processes.")
-@click.option("--dtype", default="float32", type=click.Choice(["float32", "float16"]), show_default=True)
+@click.option(
+    "--dtype",
+    default="float32",
+    type=click.Choice(["float32", "float16"]),
+    show_default=True,
+    help="Of the stored frames; float16 takes half the room.",
+)
 @click.option("--channel", callback=channel, metavar="N|mix", help="Channel to take, from 0, or 'mix' for their mean.")
 @click.option("--rate", type=click.IntRange(1), metavar="HZ", help="Resample what has another rate.")
 @click.option(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -114,9 +115,31 @@ def padding_ignored_in_training(subject: Subject) -> None:
     trained = [_train_once(subject, padding) for padding in (0.0, GARBAGE)]
     (output, encoder, gradient), (other_output, other, other_gradient) = trained
     require_close(other_output, output, "with garbage in the padding")
-    for (name, buffer), (_, wanted) in zip(other.named_buffers(), encoder.named_buffers(), strict=True):
-        require_close(buffer.float(), wanted.float(), f"buffer {name!r} after garbage in the padding")
+    require_same_buffers(other, encoder, "garbage in the padding")
     require(not gradient.any() and not other_gradient.any(), "padding frames get a gradient")
+
+
+@check("encoders")
+@torch.no_grad()
+def padding_amount_ignored_in_training(subject: Subject) -> None:
+    """In training mode, without dropout, thirty more frames of padding change neither statistics nor outputs."""
+    frames, lengths = batch()
+    trained = []
+    with mock.patch("torch.nn.functional.dropout", lambda values, *_, **__: values):
+        for more in (0, 30):
+            encoder = build(subject).train()
+            for module in encoder.modules():
+                if isinstance(module, nn.RNNBase):
+                    module.dropout = 0.0
+            trained.append((encoder, *encoder(nn.functional.pad(frames, (0, 0, 0, more)), lengths)))
+    (encoder, output, ends), (other, other_output, _) = trained
+    require_close(own(other_output, ends), own(output, ends), "with more padding")
+    require_same_buffers(other, encoder, "more padding")
+
+
+def require_same_buffers(found: nn.Module, wanted: nn.Module, what: str) -> None:
+    for (name, buffer), (_, other) in zip(found.named_buffers(), wanted.named_buffers(), strict=True):
+        require_close(buffer.float(), other.float(), f"buffer {name!r} after {what}")
 
 
 def _train_once(subject: Subject, padding: float) -> tuple[Tensor, Any, Tensor]:
