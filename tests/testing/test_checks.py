@@ -132,6 +132,13 @@ def test_a_heavy_module_is_warned_of(tmp_path, monkeypatch):
         next(each for each in bind(heavy) if each.name == WARNING)()
 
 
+@pytest.mark.parametrize("name", ["yesno", "an4", "fsdd"])
+def test_our_corpora_pass_with_real_speech(name, corpora):
+    outcomes = run_checks(Subject(plugins.load().get("corpora", name), folder=corpora / name))
+    assert [each for each in outcomes if each.status not in ("ok", "skipped")] == []
+    assert [each.check for each in outcomes if each.status == "skipped"] == ["texts_are_disjoint"]
+
+
 def test_what_is_no_plugin_is_refused():
     with pytest.raises(PluginError, match="plugin 'int': is no plugin class; expected a subclass of one of Features"):
         run_checks(int)
