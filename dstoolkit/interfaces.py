@@ -278,7 +278,7 @@ class Corpus(Plugin):
         """
 
     def locate(self, folder: Path, cache: Path) -> Path:
-        """The corpus in a user's own ``folder``, which may hold archives to unpack below ``cache``. Raises FetchError."""
+        """The corpus in a user's ``folder``, which may hold archives to unpack below ``cache``. Raises FetchError."""
         return folder
 
     @abstractmethod

@@ -11,7 +11,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 # Lengths are jittered by up to this factor before sorting, so that neighbours differ from epoch to epoch.
-JITTER = 1.25
+JITTER = 1.12
 
 
 def plan(lengths: IntArray, budget: int, rng: np.random.Generator | None = None) -> list[IntArray]:
@@ -39,7 +39,8 @@ def plan(lengths: IntArray, budget: int, rng: np.random.Generator | None = None)
 def pad(rows: Sequence[np.ndarray[Any, Any]]) -> tuple[np.ndarray[Any, Any], IntArray]:
     """Arrays that differ in their first dimension -> one zero-padded array ``(batch, longest, ...)``, ``(batch,)``."""
     lengths = np.asarray([len(row) for row in rows], dtype=np.int64)
-    padded = np.zeros((len(rows), max(lengths.max(initial=0), 1), *rows[0].shape[1:]), dtype=rows[0].dtype)
+    longest = max(int(lengths.max(initial=0)), 1)
+    padded = np.zeros((len(rows), longest, *rows[0].shape[1:]), dtype=rows[0].dtype)
     for at, row in enumerate(rows):
         padded[at, : len(row)] = row
     return padded, lengths

@@ -9,7 +9,8 @@ an hour of speech in minutes on two cores. LSTM is the default because on CPUs t
 operation per layer, whereas GRU and plain RNN run step by step and, measured on this model, take about three times
 as long. For the same reason sequences are not packed: each direction runs over the padded batch, the backward one over
 utterances reversed within their own lengths, which is exact and keeps the fused operation (a packed sequence on a CPU
-costs time quadratic in its length, since every step's slice has a full-size gradient).
+costs time quadratic in its length, since every step's slice has a full-size gradient). The two directions run side by
+side, see ``directions.py``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from dstoolkit.interfaces import Encoder
+from dstoolkit.models import directions
 from dstoolkit.models.masking import MaskedBatchNorm, SequenceDropout, reversal, take_frames, zero_padding
 
 RECURRENT = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -71,12 +73,10 @@ class Recurrent(nn.Module):
 
     def forward(self, batch: Tensor, backwards: Tensor) -> Tensor:
         """``(batch, frames, dim)`` -> ``(batch, frames, output_dim)``; ``backwards`` is ``reversal``'s index."""
-        outputs = []
-        for at, layer in enumerate(self.directions):
-            turned = batch if at == 0 else take_frames(batch, backwards)
-            output = layer(turned.transpose(0, 1))[0].transpose(0, 1)  # frames first is what runs fused
-            outputs.append(output if at == 0 else take_frames(output, backwards))
-        return torch.cat(outputs, dim=2)
+        inputs = [batch, take_frames(batch, backwards)][: len(self.directions)]
+        outputs = directions.run([each.transpose(0, 1) for each in inputs], list(self.directions))  # frames first
+        forwards, *reverse = [each.transpose(0, 1) for each in outputs]
+        return torch.cat([forwards, *(take_frames(each, backwards) for each in reverse)], dim=2)
 
 
 class DeepSpeech(Encoder, nn.Module):

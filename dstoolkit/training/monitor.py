@@ -13,7 +13,6 @@ import click
 from dstoolkit import stamp
 from dstoolkit.training.validation import Validation
 
-
 CURVES_EVERY = 10.0  # s: drawing takes half a second, as long as an epoch of a small corpus
 
 
