@@ -130,15 +130,22 @@ def _make_links(archive: Path, folder: Path, links: list[tuple[Path, str]]) -> N
         path.symlink_to(target)
     root = folder.resolve()
     for path, target in links:
-        try:
-            inside = not os.path.isabs(target) and path.resolve().is_relative_to(root)
-        except (OSError, RuntimeError):  # a link to itself
-            inside = False
-        if not inside:
+        if os.path.isabs(target) or _circular(path) or not Path(os.path.realpath(path)).is_relative_to(root):
             raise FetchError(archive, f"holds a link '{path.name}' to '{target}', outside it", "", "unpacked nothing")
     for path, _ in links:
         if not path.exists():
             path.unlink()
+
+
+def _circular(path: Path) -> bool:
+    """Whether a link leads back to itself, maybe through others."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False  # it leads to what the archive does not hold
+    except OSError:
+        return True
+    return False
 
 
 def _unzip(archive: Path, folder: Path) -> None:

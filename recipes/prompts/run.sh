@@ -7,7 +7,10 @@ options=("lang=en|es|fr|it|ru")
 . "$(dirname "$0")/../../tools/recipe.sh"
 
 data=data exp=exp/$tag
-if [ "$lang" != en ]; then data=data_$lang exp=exp/${tag}_$lang; fi
+if [ "$lang" != en ]; then # its letters are those of its training text
+    data=data_$lang exp=exp/${tag}_$lang
+    config=("${config[@]:0:2}" --set tokenizer.characters=derive "${config[@]:2}")
+fi
 
 stage prepare dstoolkit corpus prepare prompts --set "lang=$lang" --out "$data" --cache downloads \
     "${corpus[@]}" "${force[@]}"

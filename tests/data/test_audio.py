@@ -162,7 +162,7 @@ def bad_files(folder: Path) -> dict[str, tuple[bytes | None, str]]:
         "cut.wav": (wav_bytes(RAMP)[:-500], "cut short"),
         "cut.sph": (sphere_bytes(RAMP)[:-500], "cut short"),
         "cut.flac": (flac[: len(flac) // 2], r"not readable as audio|ends after"),
-        "nul\0.wav": (None, "null byte"),
+        "nul\0.wav": (None, "null (byte|character)"),
     }
 
 
