@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -74,6 +75,6 @@ def draw_curves(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     below.set_ylabel("percent")
     below.set_xlabel("epoch")
     below.set_ylim(0, min(110.0, below.get_ylim()[1]))
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, dpi=100, format="png")
-    partial.replace(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=100, format="png")
+    stamp.write_bytes(path, drawn.getvalue())
