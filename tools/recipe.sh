@@ -182,7 +182,7 @@ results() {
 
 PWD0=$PWD
 default_tag=$tag
-first=0 last=$((${#stages[@]} - 1)) nj=$(nproc) given_tag=
+first=0 last=$((${#stages[@]} - 1)) nj=$(env -u OMP_NUM_THREADS nproc) given_tag=
 config_file=$home/conf/train.yaml
 corpus=() force=() device=() settings=()
 for each in "${options[@]}"; do # the defaults of the recipe's own options

@@ -34,5 +34,5 @@ check mypy
 check shellcheck run.sh tools/*.sh recipes/*/run.sh
 [ ${#failed[@]} -eq 0 ] || fail "checks failed: ${failed[*]}; mend them, or run the tests alone: tools/test.sh tests"
 
-workers=$(nproc --all) # nproc alone minds OMP_NUM_THREADS
+workers=$(env -u OMP_NUM_THREADS nproc) # which would say as many as OMP_NUM_THREADS
 exec pytest -n "$((workers < 4 ? workers : 4))"
