@@ -3,16 +3,21 @@
 OpenSLR 1, Apache-2.0. A file is named after what is said, 1 for yes and 0 for no: ``1_0_0_1_0_1_1_0.wav``. Texts are
 Kaldi's, ``yes`` and ``no``, in lower case. The split is Kaldi's too (egs/yesno/s5): of the sorted names the
 first 31 are training, the other 29 test; dev is five of the 31, chosen by hash.
+
+In that split each training recording begins with "no" and each of the test's with "yes", so a model that hears the
+whole recording learns that the first word is "no". Kaldi's models look at a few frames and cannot. Training therefore
+has, beside each recording, its ends: what is left when its first words are cut off in the pauses.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dstoolkit.corpora import splitting
+from dstoolkit.corpora import pauses, splitting
 from dstoolkit.corpora.unpack import fetched, unpack
+from dstoolkit.data import audio
 from dstoolkit.errors import DataError, FetchError
 from dstoolkit.interfaces import Corpus, Preparation, Utterance
 
@@ -27,9 +32,11 @@ SPEAKER = "global"  # Kaldi's name for him
 
 @dataclass(frozen=True)
 class YesNoConfig:
-    """``url``: the address above ``1/waves_yesno.tar.gz``; OpenSLR's, or a mirror's."""
+    """``url``: the address above ``1/waves_yesno.tar.gz``; OpenSLR's, or a mirror's. ``ends``: whether training also
+    has the ends of its recordings."""
 
     url: str = URL
+    ends: bool = True
 
 
 class YesNo(Corpus):
@@ -41,7 +48,7 @@ class YesNo(Corpus):
     source = "OpenSLR 1, www.openslr.org/1"
 
     def __init__(self, config: YesNoConfig) -> None:
-        self.url = config.url
+        self.url, self.ends = config.url, config.ends
 
     def fetch(self, cache: Path) -> Path:
         return fetched(f"{self.url}/1/{ARCHIVE}", cache / ARCHIVE, CHECKSUM, cache / self.name)
@@ -61,13 +68,11 @@ class YesNo(Corpus):
         utterances = [Utterance(path.stem, str(path.resolve()), SPEAKER, _text(path.stem)) for path in paths]
         training, test = utterances[:TRAIN], utterances[TRAIN:]
         chosen = set(splitting.hashed(each.id for each in training)[:DEV])
-        return Preparation(
-            {
-                "train": [each for each in training if each.id not in chosen],
-                "dev": [each for each in training if each.id in chosen],
-                "test": test,
-            }
-        )
+        train = [each for each in training if each.id not in chosen]
+        dev = [each for each in training if each.id in chosen]
+        cut = [each for whole in train for each in _ends(whole)] if self.ends else []
+        notes = [f"train has {len(train)} recordings and {len(cut)} ends of them"] if self.ends else []
+        return Preparation({"train": train + cut, "dev": dev, "test": test}, notes)
 
 
 def _recordings(folder: Path) -> list[Path]:
@@ -77,6 +82,18 @@ def _recordings(folder: Path) -> list[Path]:
         if found:
             return sorted(found)
     return []
+
+
+def _ends(whole: Utterance) -> list[Utterance]:
+    """A recording without its first word, without its first two, and so on, two words at least; none where its pauses
+    cannot be told."""
+    words = (whole.text or "").split()
+    samples, rate = audio.read(whole.path)
+    starts = pauses.find(samples, rate, len(words)) or []
+    return [
+        replace(whole, id=f"{whole.id}-{at}", text=" ".join(words[at:]), start=start, recording=whole.id)
+        for at, start in enumerate(starts[:-1], start=1)
+    ]
 
 
 def _text(name: str) -> str:

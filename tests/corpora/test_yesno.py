@@ -25,7 +25,7 @@ def make_tree(folder: Path) -> Path:
 
 @pytest.fixture
 def corpus() -> YesNo:
-    return YesNo(YesNoConfig())
+    return YesNo(YesNoConfig(ends=False))
 
 
 def test_real(corpora: Path, corpus: YesNo) -> None:
@@ -41,11 +41,27 @@ def test_real(corpora: Path, corpus: YesNo) -> None:
         )
 
 
+def test_ends_of_real_recordings(corpora: Path) -> None:
+    corpus = YesNo(YesNoConfig())
+    preparation = corpus.prepare(corpus.locate(corpora / "yesno", corpora))
+    train = preparation.splits["train"]
+    whole = {each.id: each for each in train if each.start == 0}
+    ends = [each for each in train if each.start > 0]
+    assert len(whole) == 26
+    assert preparation.notes == [f"train has 26 recordings and {len(ends)} ends of them"]
+    assert len(ends) >= 20 * 6, "the pauses of most recordings are told"
+    for each in ends:
+        words = (whole[each.recording].text or "").split()
+        assert (each.text or "").split() == words[int(each.id.rpartition("-")[2]) :]
+    first = [(each.text or "").split()[0] for each in ends]
+    assert 0.3 < first.count("yes") / len(first) < 0.7
+
+
 def test_fetched(tmp_path: Path, server: Any, make_tar: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = make_tar(FILES)
     server.files["/1/waves_yesno.tar.gz"] = archive
     monkeypatch.setattr(yesno, "CHECKSUM", f"sha256:{hashlib.sha256(archive).hexdigest()}")
-    corpus = YesNo(YesNoConfig(url=server.url))
+    corpus = YesNo(YesNoConfig(url=server.url, ends=False))
     splits = corpus.prepare(corpus.fetch(tmp_path)).splits
     assert sum(map(len, splits.values())) == 60
     corpus.fetch(tmp_path)
@@ -55,7 +71,7 @@ def test_fetched(tmp_path: Path, server: Any, make_tar: Any, monkeypatch: pytest
 def test_another_file_at_the_address_is_refused(tmp_path: Path, server: Any, make_tar: Any) -> None:
     server.files["/1/waves_yesno.tar.gz"] = make_tar(FILES)
     with pytest.raises(FetchError, match="expected sha256:c3f49e0cca42"):
-        YesNo(YesNoConfig(url=server.url)).fetch(tmp_path)
+        YesNo(YesNoConfig(url=server.url, ends=False)).fetch(tmp_path)
 
 
 @pytest.mark.parametrize("place", [".", "waves_yesno"])
