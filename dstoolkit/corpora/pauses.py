@@ -21,16 +21,16 @@ LONGEST_WORD = 1.8  # times the median: two words run together are longer
 THRESHOLDS = np.arange(0.2, 0.8, 0.05)  # of the way from the 10th to the 95th percentile of levels in dB
 
 
-def find(samples: FloatArray, rate: int, words: int) -> list[float] | None:
-    """The middles of the ``words - 1`` pauses, in seconds; None where no threshold tells the words apart."""
+def find(samples: FloatArray, rate: int, words: int) -> list[tuple[float, float]] | None:
+    """Begin and end of the ``words - 1`` pauses, in seconds; None where no threshold tells the words apart."""
     level = levels(samples, rate // FRAMES_PER_SECOND)
     quiet, loud = np.percentile(level, [10, 95])
     for share in THRESHOLDS:
         found = stretches(level > quiet + share * (loud - quiet))
         lengths = [end - begin for begin, end in found]
         if len(found) == words and max(lengths) <= LONGEST_WORD * np.median(lengths):
-            middles = [(first[1] + second[0]) / 2 for first, second in itertools.pairwise(found)]
-            return [float(middle) / FRAMES_PER_SECOND for middle in middles]
+            edges = [(first[1], second[0]) for first, second in itertools.pairwise(found)]
+            return [(begin / FRAMES_PER_SECOND, end / FRAMES_PER_SECOND) for begin, end in edges]
     return None
 
 
