@@ -27,7 +27,7 @@ CHECKSUM = "sha256:c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8
 RECORDINGS, TRAIN, DEV = 60, 31, 5
 WORDS = {"1": "yes", "0": "no"}
 NAME = re.compile(r"[01](_[01]){7}")
-CLIPPED = 0.1  # s of a word, enough to hear something and too little to know it
+CLIPPED = 0.02  # s of the word before, whose sound dies away after it
 SPEAKER = "global"  # Kaldi's name for him
 
 
@@ -87,7 +87,7 @@ def _recordings(folder: Path) -> list[Path]:
 
 def _ends(whole: Utterance) -> list[Utterance]:
     """A recording without its first word, without its first two, and so on, two words at least; none where its pauses
-    cannot be told. Every second one begins with the last sound of the word cut off, as recordings may."""
+    cannot be told. Every second one begins where the word before dies away, as some recordings do."""
     words = (whole.text or "").split()
     samples, rate = audio.read(whole.path)
     ends = []
