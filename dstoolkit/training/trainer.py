@@ -147,10 +147,10 @@ class Trainer:
             norm = torch.nn.utils.clip_grad_norm_(parameters, self.options.clip or float("inf"))
         if norm.isfinite():
             self.optimizer.step()
+            self.scheduler.step()
             self.failed = 0
         else:
             self.fail()
-        self.scheduler.step()
         self.run.step += 1
         self.average.update(self.parts.model, self.run.step)
         return value if np.isfinite(value) else 0.0
