@@ -54,6 +54,13 @@ def digest(path: Path) -> str:
     return hasher.hexdigest()
 
 
+def origin(path: Path) -> str:
+    """What ``path`` is, as an input of something else: the digest of its stamp where a file has one, which is quick for
+    a large one, else of its bytes."""
+    beside = stamp_path(path)
+    return digest(beside if path.is_file() and beside.exists() else path)
+
+
 def stamp_path(output: Path) -> Path:
     """Where the stamp of ``output`` is: inside a folder, beside a file."""
     return output / STAMP if output.is_dir() else output.with_name(f"{output.name}.{STAMP}")

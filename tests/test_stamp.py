@@ -257,3 +257,14 @@ def test_killed_anywhere_outputs_are_whole_and_the_next_run_finishes(tmp_path: P
     whole(tmp_path)
     assert names(tmp_path) == ["file", "file.stamp.json", "out"]
     assert json.loads((tmp_path / "file.stamp.json").read_text())["config"] == {"turn": 2}
+
+
+def test_origin_is_the_stamp_of_a_file_that_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "features.h5"
+    path.write_bytes(b"content")
+    assert stamp.origin(path) == stamp.digest(path)
+    stamp.write(path, stamp.Stamp("make", {"size": 1}))
+    before = stamp.origin(path)
+    assert before == stamp.digest(stamp.stamp_path(path)) != stamp.digest(path)
+    stamp.write(path, stamp.Stamp("make", {"size": 2}))
+    assert stamp.origin(path) != before

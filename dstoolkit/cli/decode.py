@@ -45,7 +45,6 @@ def decode(exp: Path, data: Path, out: Path, overrides: tuple[str, ...], device:
     from dstoolkit.data.archive import Archive
     from dstoolkit.errors import DataError
     from dstoolkit.pipeline.recognition import Recogniser, best_device
-    from dstoolkit.training.setup import stamped
 
     for path, advice in (
         (exp / "best.pt", "run 'dstoolkit train' first"),
@@ -56,7 +55,7 @@ def decode(exp: Path, data: Path, out: Path, overrides: tuple[str, ...], device:
     recogniser = Recogniser.load(exp, best_device(device))
     choice = decoder_choice(recogniser.experiment.decoder, overrides)
     inputs = {"best.pt": exp / "best.pt", "features.h5": data / "features.h5"}
-    digests = {name: stamp.digest(stamped(path)) for name, path in inputs.items()}
+    digests = {name: stamp.origin(path) for name, path in inputs.items()}
     wanted = stamp.Stamp("decode", {"decoder": config.plain(choice)}, digests)
     if stamp.is_done(out, wanted, force):
         click.echo(f"{out}: already done")

@@ -61,12 +61,7 @@ class Sources:
 
     def digests(self) -> dict[str, str]:
         """A digest per input; an archive's is that of its stamp, if it has one."""
-        return {name: stamp.digest(stamped(path)) for name, path in self.files().items()}
-
-
-def stamped(path: Path) -> Path:
-    beside = stamp.stamp_path(path)
-    return beside if path.is_file() and beside.exists() else path
+        return {name: stamp.origin(path) for name, path in self.files().items()}
 
 
 def train(folder: Path, experiment: Experiment, sources: Sources, device: str, force: bool = False) -> bool:
