@@ -1,4 +1,4 @@
-"""The CTC loss and its gradient in float64 NumPy, log domain, to be read: the oracle of everything faster.
+"""The CTC loss, its gradient and the likeliest path in float64 NumPy, log domain, to be read: the oracle of the rest.
 
 Graves, Fernandez, Gomez & Schmidhuber 2006, "Connectionist temporal classification"; equation numbers are theirs. The
 target with blanks between and around its labels has ``2U + 1`` states.
@@ -67,3 +67,39 @@ def ctc_loss_and_gradient(logits: Any, target: Sequence[int], blank: int = 0) ->
     for state, label in enumerate(states):
         gradient[:, label] -= np.exp(log_posterior[:, state])
     return -log_likelihood, gradient
+
+
+def viterbi(logits: Any, target: Sequence[int], blank: int = 0) -> tuple[list[int], float]:
+    """The likeliest path that collapses to the target: its state of 0 to 2U in each frame, and its log-probability.
+
+    Equations 5 to 8 with the largest term in place of the sum (Rabiner 1989, equations 32 to 35). Of equal terms the
+    first counts: stay, then the state before, then the one before that; at the end the last blank, then the last label.
+    Where no path exists there are no states and the log-probability is -inf; of logits with a NaN it is NaN.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    states = extended(list(target), blank)
+    if not len(logits):
+        return [], (-np.inf if len(target) else 0.0)
+    log_probs = log_softmax(logits)
+    if np.isnan(log_probs).any():
+        return [], np.nan
+    # Relative to each frame's likeliest token, so that equal paths stay equal: sums of rounded logs may not.
+    relative = logits - logits.max(axis=1, keepdims=True)
+    frames, count = len(logits), len(states)
+    best = np.full((frames, count), -np.inf)
+    steps = np.zeros((frames, count), dtype=int)  # how many states forward the best path came
+    best[0, :2] = relative[0, states[:2]]
+    for t in range(1, frames):
+        for s in range(count):
+            terms = [best[t - 1, s], *best[t - 1, max(0, s - 1) : s]]
+            if s >= 2 and states[s] != blank and states[s] != states[s - 2]:
+                terms.append(best[t - 1, s - 2])
+            steps[t, s] = np.argmax(terms)
+            best[t, s] = terms[steps[t, s]] + relative[t, states[s]]
+    last = count - 1 - int(np.argmax(best[-1, -2:][::-1]))
+    if best[-1, last] == -np.inf:
+        return [], -np.inf
+    path = [last]
+    for t in range(frames - 1, 0, -1):
+        path.append(path[-1] - int(steps[t, path[-1]]))
+    return path[::-1], float(best[-1, last] + log_probs.max(axis=1).sum())
