@@ -66,6 +66,7 @@ def dstoolkit_register_corpora() -> list[type[Corpus]]:
 
 @hookimpl
 def dstoolkit_register_commands() -> list[type[Command]]:
+    from dstoolkit.cli.align import AlignCommand
     from dstoolkit.cli.corpus import CorpusCommand
     from dstoolkit.cli.data import DataCommand
     from dstoolkit.cli.decode import DecodeCommand
@@ -76,6 +77,7 @@ def dstoolkit_register_commands() -> list[type[Command]]:
     from dstoolkit.cli.train import TrainCommand
 
     return [
+        AlignCommand,
         CorpusCommand,
         DataCommand,
         DecodeCommand,

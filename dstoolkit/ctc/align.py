@@ -116,7 +116,7 @@ def check(logits: Tensor, logit_lengths: Tensor, targets: Tensor, target_lengths
                 raise ValueError(f"utterance {at}: label {label}; expected 0 to {vocab - 1}, and not the blank {blank}")
 
 
-@compiled
+@compiled  # type: ignore[untyped-decorator]
 def _batch(
     logits: Any, logit_lengths: Any, targets: Any, target_lengths: Any, blank: Any, states: Any, scores: Any
 ) -> None:
@@ -125,7 +125,7 @@ def _batch(
         scores[at] = _utterance(logits[at, :frames], labels, blank, states[at, :frames])
 
 
-@compiled
+@compiled  # type: ignore[untyped-decorator]
 def _utterance(logits: Any, labels: Any, blank: Any, path: Any) -> Any:
     """``(T, V)``, ``(U,)`` -> the score; ``path`` ``(T,)`` is written where there is one."""
     frames, count = len(logits), 2 * len(labels) + 1
@@ -151,7 +151,7 @@ def _utterance(logits: Any, labels: Any, blank: Any, path: Any) -> Any:
     return best[last] + certainty
 
 
-@compiled
+@compiled  # type: ignore[untyped-decorator]
 def _step(best: Any, steps: Any, logits: Any, highest: Any, labels: Any, blank: Any, t: Any, frames: Any) -> None:
     """Frame t, in place: states downwards, so that those below still hold the frame before.
 
@@ -168,7 +168,7 @@ def _step(best: Any, steps: Any, logits: Any, highest: Any, labels: Any, blank: 
         best[s], steps[s] = term + (logits[label] - highest), step
 
 
-@compiled
+@compiled  # type: ignore[untyped-decorator]
 def _peak(row: Any) -> Any:
     """The largest logit, and the sum of exp(logit - largest); NaN where a row holds NaN or +inf or -inf alone."""
     highest = np.float64(-np.inf)

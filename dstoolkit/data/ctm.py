@@ -1,0 +1,58 @@
+"""CTM: NIST's time-marked words, a line each: ``<recording> <channel> <start> <duration> <word> <confidence>``.
+
+Times are in seconds from the start of the recording, to the millisecond; a word's start and duration add up to its
+end as written. Lines are to come by recording and time. See the sclite manual of NIST's SCTK; Kaldi's ``get_ctm.sh``
+writes the same, recordings in place of utterances where the data directory has ``segments``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from dstoolkit.data import tables
+from dstoolkit.errors import DataError, Faults
+from dstoolkit.interfaces import Word
+
+CHANNEL = "1"  # recordings have one channel, or one of them was chosen when features were extracted
+
+
+class Place(NamedTuple):
+    """Where an utterance is: its recording, and the second at which it begins there. Sorts as CTM's lines do."""
+
+    recording: str
+    start: float
+
+
+def places(folder: Path, utterances: Iterable[str]) -> dict[str, Place]:
+    """The place of each utterance of a data directory; without ``segments`` each is a recording of its own.
+
+    Raises DataError or Faults where ``segments`` is faulty or lacks one of them.
+    """
+    path = folder / "segments"
+    if not path.exists():
+        return {each: Place(each, 0.0) for each in utterances}
+    table = tables.read(path)
+    Faults.check(table.faults)
+    rows = {row.key: row.fields for row in table.sound()}
+    found = {each: rows.get(each) for each in utterances}
+    Faults.check(DataError(path, f"no utterance {each!r}") for each, fields in found.items() if fields is None)
+    starts = {each: tables.seconds(fields[1]) for each, fields in found.items() if fields}
+    Faults.check(
+        DataError(table.where(each), f"start {rows[each][1]!r}", "expected seconds")
+        for each, start in starts.items()
+        if start is None
+    )
+    return {each: Place(rows[each][0], start) for each, start in starts.items() if start is not None}
+
+
+def lines(place: Place, words: Iterable[Word]) -> str:
+    """The lines of one utterance, whose words' times are from its own start; empty where it has none."""
+    return "".join(_line(place, word) for word in words)
+
+
+def _line(place: Place, word: Word) -> str:
+    start, end = (round(1000 * (place.start + each)) for each in (word.start, word.end))
+    times = f"{start / 1000:.3f} {(end - start) / 1000:.3f}"
+    return f"{place.recording} {CHANNEL} {times} {word.text} {word.confidence:.3f}\n"

@@ -1,0 +1,124 @@
+"""Where the words are: a trained recogniser, an archive and its texts, joined by forced alignment.
+
+Times are in seconds from the start of the utterance. Output frame k of a model that takes every n-th of the input's
+frames stands for the time from k to k + 1 output frame shifts, which are n of the input's. A token lasts from its first
+frame on the path to its last; a word from the first frame of its first token to the last of its last, the blanks
+between them included and those around them not. ``docs/align.md`` says how near that comes to the sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from dstoolkit.ctc.align import Alignment, align
+from dstoolkit.data.archive import Archive
+from dstoolkit.data.batches import pad, plan
+from dstoolkit.decoding.words import group_words
+from dstoolkit.errors import DataError
+from dstoolkit.interfaces import Word
+from dstoolkit.pipeline.recognition import BATCH_FRAMES, Frames, Recogniser
+from dstoolkit.pipeline.vocabulary import Vocabulary
+
+AHEAD = 1000  # utterances worked on at once, so that batches are of like length and memory stays bounded
+SPACE = "<space>"  # the token of a space, as vocabularies write it too
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """One utterance: its duration in seconds, the words and the tokens of its text with their times.
+
+    A token's confidence is the mean of the model's probability of it over its frames, a word's that of its least
+    certain token. ``score`` is the path's natural-log probability.
+    """
+
+    utterance: str
+    duration: float
+    words: tuple[Word, ...]
+    tokens: tuple[Word, ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class Unaligned:
+    """An utterance whose text has no place in it, and why."""
+
+    utterance: str
+    why: str
+
+
+Result = Aligned | Unaligned
+
+
+@dataclass
+class Aligner:
+    """A recogniser, an archive and the texts by utterance id. Raises ArchiveError where the model knows other features."""
+
+    recogniser: Recogniser
+    archive: Archive
+    texts: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        self.recogniser.check_archive(self.archive)
+        self.frames = Frames(self.archive, self.recogniser.cmvn)
+
+    def align(self, utterances: Sequence[str]) -> Iterator[Result]:
+        """These utterances of the archive, in this order."""
+        for first in range(0, len(utterances), AHEAD):
+            yield from self._align(utterances[first : first + AHEAD])
+
+    def _align(self, utterances: Sequence[str]) -> list[Result]:
+        found: dict[str, Result] = {}
+        targets: dict[str, list[int]] = {}
+        for each in utterances:
+            try:
+                targets[each] = encode(self.recogniser.vocabulary, self.texts.get(each))
+            except DataError as error:
+                found[each] = Unaligned(each, error.found)
+        names = list(targets)
+        lengths = self.archive.lengths[[self.archive.index(each) for each in names]]
+        for batch in plan(lengths, BATCH_FRAMES):
+            rows = [names[at] for at in batch.tolist()]
+            for each, alignment in zip(rows, self._paths(rows, targets), strict=True):
+                found[each] = self._result(each, alignment)
+        return [found[each] for each in utterances]
+
+    def _paths(self, utterances: Sequence[str], targets: Mapping[str, Sequence[int]]) -> list[Alignment]:
+        """The output stays on the model's device, where its paths are looked for."""
+        recogniser = self.recogniser
+        frames, lengths = pad([self.frames[self.archive.index(each)] for each in utterances])
+        output, output_lengths = recogniser.model.log_probs(
+            torch.from_numpy(frames).to(recogniser.device), torch.from_numpy(lengths).to(recogniser.device)
+        )
+        return align(output, output_lengths, [targets[each] for each in utterances])
+
+    def _result(self, utterance: str, alignment: Alignment) -> Result:
+        if alignment.fault:
+            return Unaligned(utterance, alignment.fault)
+        duration = round(float(self.archive.durations[self.archive.index(utterance)]), 6)
+        names = [self.recogniser.vocabulary.tokenizer.tokens[each.token] for each in alignment.spans]
+        begins, ends = [each.start for each in alignment.spans], [each.end for each in alignment.spans]
+        confidences, shift = [each.confidence for each in alignment.spans], self.recogniser.frame_shift
+        words = group_words(names, begins, ends, confidences, shift)
+        tokens = (
+            Word(SPACE if name == " " else name, round(begin * shift, 4), round(end * shift, 4), confidence)
+            for name, begin, end, confidence in zip(names, begins, ends, confidences, strict=True)
+        )
+        return Aligned(utterance, duration, _within(words, duration), _within(tokens, duration), alignment.score)
+
+
+def encode(vocabulary: Vocabulary, text: str | None) -> list[int]:
+    """The tokens of a transcript. Raises DataError where there is nothing to align, or a character has no token."""
+    if text is None:
+        raise DataError("", "no text")
+    target = vocabulary.encode(text)
+    if not target:
+        raise DataError("", "an empty text")
+    return target
+
+
+def _within(words: Iterable[Word], duration: float) -> tuple[Word, ...]:
+    """The last output frame may reach beyond the end of the audio."""
+    return tuple(replace(each, start=min(each.start, duration), end=min(each.end, duration)) for each in words)
