@@ -10,7 +10,6 @@ the token, softmax of the logits at that frame, as in greedy decoding: low where
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dstoolkit.ctc.arguments import check_shapes, check_values, required_frames
 from dstoolkit.interfaces import BLANK
 
 compiled: Any = numba.njit(cache=True, nogil=True)
@@ -56,14 +56,15 @@ def align(
     """
     padded, target_lengths = _pad(targets, logits.device)
     states, scores = viterbi(logits, logit_lengths, padded, target_lengths, blank)
-    probabilities = _along(logits, states, padded, blank).cpu().numpy()
-    rows = zip(states.cpu().numpy(), probabilities, scores.tolist(), logit_lengths.tolist(), targets, strict=True)
-    return [_alignment(path[:length], along, score, target) for path, along, score, length, target in rows]
-
-
-def required_frames(target: Sequence[int]) -> int:
-    """The fewest frames that can emit a target: one for each token, and a blank between equal neighbours."""
-    return len(target) + sum(first == second for first, second in itertools.pairwise(target))
+    paths, probabilities = states.cpu().numpy(), _along(logits, states, padded, blank).cpu().numpy()
+    lengths, needed = logit_lengths.tolist(), required_frames(padded, target_lengths).tolist()
+    found = []
+    for at, (score, target) in enumerate(zip(scores.tolist(), targets, strict=True)):
+        if score > -np.inf:
+            found.append(Alignment(score, _spans(paths[at, : lengths[at]], probabilities[at], target)))
+        else:
+            found.append(Alignment(score, fault=_fault(score, lengths[at], len(target), needed[at])))
+    return found
 
 
 def viterbi(
@@ -76,11 +77,12 @@ def viterbi(
     where there is no path. Scores are natural logs; -inf where there is no path, NaN where a frame is no distribution.
     Raises ValueError as ``align`` does.
     """
-    check(logits, logit_lengths, targets, target_lengths, blank)
+    check_shapes(logits, logit_lengths, targets, target_lengths, blank)
+    check_values(logits, logit_lengths.cpu(), targets.cpu(), target_lengths.cpu(), blank)
     if logits.is_cuda:
         from dstoolkit.ctc import cuda
 
-        if cuda.available():
+        if cuda.available() is None and targets.shape[1] <= cuda.MOST_LABELS:
             found: tuple[Tensor, Tensor] = cuda.viterbi(logits, logit_lengths, targets, target_lengths, blank)
             return found
     return viterbi_cpu(logits, logit_lengths, targets, target_lengths, blank)
@@ -97,23 +99,6 @@ def viterbi_cpu(
     integers = [each.detach().cpu().long().contiguous().numpy() for each in (logit_lengths, targets, target_lengths)]
     _batch(values.contiguous().numpy(), *integers, blank, states, scores)
     return torch.from_numpy(states).to(logits.device), torch.from_numpy(scores).to(logits.device)
-
-
-def check(logits: Tensor, logit_lengths: Tensor, targets: Tensor, target_lengths: Tensor, blank: int) -> None:
-    """Raises ValueError, naming the utterance by its index, for what would be read outside the tensors."""
-    batch, frames, vocab = logits.shape
-    if not 0 <= blank < vocab:
-        raise ValueError(f"blank is {blank}; expected 0 to {vocab - 1}")
-    if not (len(logit_lengths) == len(targets) == len(target_lengths) == batch):
-        raise ValueError(f"{batch} utterances of logits; expected as many lengths and targets")
-    for name, lengths, most in (("frames", logit_lengths, frames), ("labels", target_lengths, targets.shape[1])):
-        for at, length in enumerate(lengths.tolist()):
-            if not 0 <= length <= most:
-                raise ValueError(f"utterance {at}: {length} {name}; the tensor holds {most}")
-    for at, (row, length) in enumerate(zip(targets.tolist(), target_lengths.tolist(), strict=True)):
-        for label in row[:length]:
-            if label == blank or not 0 <= label < vocab:
-                raise ValueError(f"utterance {at}: label {label}; expected 0 to {vocab - 1}, and not the blank {blank}")
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -186,7 +171,7 @@ def _peak(row: Any) -> Any:
 
 def _pad(targets: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([len(each) for each in targets], dtype=torch.int64)
-    padded = torch.zeros(len(targets), int(lengths.max()) if len(targets) else 0, dtype=torch.int64)
+    padded = torch.zeros(len(targets), max([1, *map(len, targets)]), dtype=torch.int64)
     for row, target in zip(padded, targets, strict=True):
         row[: len(target)] = torch.tensor(list(target), dtype=torch.int64)
     return padded.to(device), lengths.to(device)
@@ -195,27 +180,25 @@ def _pad(targets: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor
 def _along(logits: Tensor, states: Tensor, targets: Tensor, blank: int) -> Tensor:
     """The model's probability of each frame's own token on the path, ``(batch, frames)``; of padding, anything."""
     states = states.long().clamp(min=0)
-    labels = targets.gather(1, (states // 2).clamp(max=max(targets.shape[1] - 1, 0))) if targets.shape[1] else states
+    labels = targets.gather(1, (states // 2).clamp(max=targets.shape[1] - 1))
     tokens = torch.where(states % 2 == 1, labels, blank)
     values = logits if logits.dtype == torch.float64 else logits.float()
     return (values.gather(2, tokens[:, :, None])[:, :, 0] - values.logsumexp(dim=2)).exp().clamp(max=1.0)
 
 
-def _alignment(path: Any, along: Any, score: float, target: Sequence[int]) -> Alignment:
-    """``(T,)`` states and probabilities along them -> spans, or what is wrong."""
-    if not score > -np.inf:
-        return Alignment(score, fault=_fault(len(path), target, score))
-    odd = np.flatnonzero(path % 2 == 1)
-    begins = odd[np.searchsorted(path[odd], 2 * np.arange(len(target)) + 1, side="left")]
-    ends = odd[np.searchsorted(path[odd], 2 * np.arange(len(target)) + 1, side="right") - 1] + 1
-    spans = zip(target, begins.tolist(), ends.tolist(), strict=True)
-    return Alignment(score, tuple(Span(token, b, e, float(along[b:e].mean())) for token, b, e in spans))
+def _spans(path: Any, probabilities: Any, target: Sequence[int]) -> tuple[Span, ...]:
+    """``(T,)`` states, of which those of tokens rise, and the probabilities along them."""
+    frames = np.flatnonzero(path % 2 == 1)
+    states = 2 * np.arange(len(target)) + 1
+    begins = frames[np.searchsorted(path[frames], states, side="left")].tolist()
+    ends = (frames[np.searchsorted(path[frames], states, side="right") - 1] + 1).tolist()
+    spans = zip(target, begins, ends, strict=True)
+    return tuple(Span(token, begin, end, float(probabilities[begin:end].mean())) for token, begin, end in spans)
 
 
-def _fault(frames: int, target: Sequence[int], score: float) -> str:
+def _fault(score: float, frames: int, labels: int, needed: int) -> str:
     if np.isnan(score):
         return "a frame's probabilities are no numbers"
-    if frames < required_frames(target):
-        needed = required_frames(target)
-        return f"{frames} output frames for {len(target)} tokens; expected {needed} or more"
-    return f"no path of the {len(target)} tokens through {frames} output frames has a probability above 0"
+    if frames < needed:
+        return f"{frames} output frames for {labels} tokens; expected {needed} or more"
+    return f"no path of the {labels} tokens through {frames} output frames has a probability above 0"

@@ -54,7 +54,7 @@ Result = Aligned | Unaligned
 
 @dataclass
 class Aligner:
-    """A recogniser, an archive and the texts by utterance id. Raises ArchiveError where the model knows other features."""
+    """A recogniser, an archive of the features that it knows (else ArchiveError), and the texts by utterance id."""
 
     recogniser: Recogniser
     archive: Archive
