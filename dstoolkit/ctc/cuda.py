@@ -17,9 +17,9 @@ import importlib.util
 import torch
 from torch import Tensor
 
-from dstoolkit.ctc.cuda_launch import Workspace, current, numba_cuda, raise_pending, remember
+from dstoolkit.ctc.cuda_launch import MOST_LABELS, Workspace, current, numba_cuda, raise_pending, remember
 
-__all__ = ["available", "backward", "forward", "raise_pending", "viterbi"]
+__all__ = ["MOST_LABELS", "available", "backward", "forward", "raise_pending", "viterbi"]
 
 NEEDED = (7, 5)  # compute capability
 INSTALL = "install dstoolkit[cuda12] or dstoolkit[cuda13]"
