@@ -113,7 +113,8 @@ def utterance(
     at_blank = blank if dense else 0
     value = linear(emissions, column, at_blank, skip, safe, forward, occupancy)
     if np.isnan(value):
-        return log_domain(log_emissions(logits, labels, blank, rows), column, at_blank, skip, forward, occupancy)
+        logs = log_emissions(logits, labels, blank, rows, offsets, dense)
+        return log_domain(logs, column, at_blank, skip, forward, occupancy)
     return max(0.0, -(value + log_scale))
 
 
@@ -279,15 +280,18 @@ def backward_step(
 
 
 @kernel
-def log_emissions(logits: Any, labels: Any, blank: int, rows: Any) -> Any:
+def log_emissions(logits: Any, labels: Any, blank: int, rows: Any, offsets: Any, dense: bool) -> Any:
     """The blank's and each label's log-probability, ``(frames, U + 1)``."""
     emissions = np.empty((len(logits), len(labels) + 1))
     for t in range(len(logits)):
-        shift = np.float64(rows[t, 0])
-        log_sum = np.log(np.float64(rows[t, 1]))
-        emissions[t, 0] = max(np.float64(logits[t, blank]) - shift + log_sum, IMPOSSIBLE)
+        top, row = np.float64(rows[t, 0]), emissions[t]
+        row[0] = np.float64(logits[t, blank]) - top
         for i in range(len(labels)):
-            emissions[t, i + 1] = max(np.float64(logits[t, labels[i]]) - shift + log_sum, IMPOSSIBLE)
+            row[i + 1] = np.float64(logits[t, labels[i]]) - top
+        scale = 0.0 if dense else row.max()  # what the offset is the log-probability of, against the frame's largest
+        log_total = offsets[t] - (scale if scale > -np.inf else 0.0)
+        for k in range(len(row)):
+            row[k] = max(row[k] + log_total, IMPOSSIBLE)
     return emissions
 
 

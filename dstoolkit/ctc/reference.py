@@ -62,7 +62,9 @@ def ctc_loss_and_gradient(logits: Any, target: Sequence[int], blank: int = 0) ->
     log_likelihood = float(np.logaddexp.reduce(alpha[-1, -2:]))
     if log_likelihood == -np.inf:
         return np.inf, np.zeros_like(log_probs)
-    log_posterior = alpha + beta - log_probs[:, states] - log_likelihood
+    # Both count their frame's own probability; where that is 0, so is the posterior.
+    own = np.where(np.isneginf(log_probs), 0, log_probs)[:, states]
+    log_posterior = alpha + beta - own - log_likelihood
     gradient = np.exp(log_probs)
     for state, label in enumerate(states):
         gradient[:, label] -= np.exp(log_posterior[:, state])
