@@ -110,16 +110,17 @@ def _recursion(
     """Forward and backward variables as mantissas and exponents, and the probability of each target likewise."""
     from dstoolkit.ctc import cuda_recursion
 
-    shape = (2, work.batch, max(1, work.frames), 2, work.columns) if keeping else (1,)
+    batch, frames, columns = work.batch, max(1, work.frames), work.columns
+    shape = (2, batch, frames, 2, columns) if keeping else (1, 1, 1, 1, 1)
     values, value_exponents = work.empty(*shape), work.empty(*shape, dtype=torch.int32)
-    totals, total_exponents = work.empty(work.batch, 2), work.empty(work.batch, dtype=torch.int32)
+    totals, total_exponents = work.empty(batch, 2), work.empty(batch, dtype=torch.int32)
+    threads = work.launch.warp * -(-columns // work.launch.warp)
     work.launch(
-        cuda_recursion.recursion,
-        (work.batch, 2 if keeping else 1),
-        (work.launch.warp * -(-work.columns // work.launch.warp),),
-        *(work.lengths, work.labels, work.targets, max(1, work.frames), work.columns),
-        *(mantissas.view(-1), exponents.view(-1), values.view(-1), value_exponents.view(-1)),
-        *(totals, total_exponents, keeping),
+        cuda_recursion.recursion if threads <= cuda_recursion.SHORT else cuda_recursion.long_recursion,
+        (batch, 2 if keeping else 1),
+        (threads,),
+        *(work.lengths, work.labels, work.targets, columns, mantissas.view(batch, -1), exponents.view(batch, -1)),
+        *(values.flatten(2), value_exponents.flatten(2), totals, total_exponents, keeping),
     )
     return values, value_exponents, totals, total_exponents
 

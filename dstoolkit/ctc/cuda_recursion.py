@@ -19,11 +19,23 @@ from __future__ import annotations
 import numpy as np
 from numba import cuda, int32
 
-from dstoolkit.ctc.cuda_device import LOWEST, WARP, WARPS, device, exponent_of, from_lane_below, kernel, power
+from dstoolkit.ctc.cuda_device import (
+    LOWEST,
+    SIMULATED,
+    WARP,
+    WARPS,
+    device,
+    exponent_of,
+    from_lane_below,
+    kernel,
+    power,
+)
 from dstoolkit.ctc.cuda_rows import add_exactly
 
 CHUNK = 8  # steps; a multiple of 4
-BORDERS = (WARPS + 1, 2 * CHUNK)  # states of a label at the border before each warp, in this chunk and in the next
+SHORT = (3 if SIMULATED else 16) * WARP  # threads of a block that can have 128 registers each
+BORDER_EXPONENTS = (WARPS + 1, 2 * CHUNK)  # of the label at the border before each warp, in this chunk and the next
+BORDERS = (2, *BORDER_EXPONENTS)  # its mantissas and rests
 
 
 @device
@@ -74,119 +86,175 @@ def normal(mantissa, rest, exponent):
 
 
 @device
-def fetch(mantissas, exponents, emission, place, step):
+def fetch(arrays, place, emission, step):
     """The emissions of a step: those of no step, and of the label of a position that has none, stay what they are."""
-    origin, stride, column, count, has_label = place
-    if step >= count:
-        return emission
-    at = origin + step * stride
-    blank, blank_exponent = mantissas[np.uint64(at)], exponents[np.uint64(at)]
-    if has_label:
-        return blank, blank_exponent, mantissas[np.uint64(at + column)], exponents[np.uint64(at + column)]
-    return blank, blank_exponent, emission[2], emission[3]
+    mantissas, exponents = arrays[0], arrays[1]
+    blank_at, label_at, stride, count, has_label = place
+    blank, blank_exponent, label, label_exponent = emission
+    if step < count:
+        at = np.uint32(blank_at + np.int32(step * stride))
+        blank, blank_exponent = mantissas[at], exponents[at]
+        if has_label:
+            at = np.uint32(label_at + np.int32(step * stride))
+            label, label_exponent = mantissas[at], exponents[at]
+    return blank, blank_exponent, label, label_exponent
 
 
 @device
-def from_below(state, boundaries, border, step):
+def from_below(arrays, border, state, step):
     """The state of the label before, from the lane below, or from the last lane of the warp below."""
-    mantissas, rests, exponents = boundaries
+    borders, exponents = arrays[4], arrays[5]
     warp, lane, slot = border
     below = from_lane_below(state[3], state[4], state[5])
-    at = slot + step % CHUNK
+    at = np.int32(slot + step % CHUNK)
     if lane == WARP - 1:
-        mantissas[warp + 1, at], rests[warp + 1, at], exponents[warp + 1, at] = state[3], state[4], state[5]
+        borders[0, warp + 1, at], borders[1, warp + 1, at], exponents[warp + 1, at] = state[3], state[4], state[5]
     if lane == 0:
-        below = mantissas[warp, at], rests[warp, at], exponents[warp, at]
+        below = borders[0, warp, at], borders[1, warp, at], exponents[warp, at]
     return below
 
 
 @device
-def keep(results, storage, step, before, after):
-    """Stores forward variables with, backward ones without, their own frame's emission, where whole paths can be.
-
-    After the last frame the last blank and the label before it are joined to the probability of the target.
-    """
-    origin, stride, columns, blank_column, label_column, first, last_blank, last_label, backward = storage
-    values, value_exponents, totals, total_exponents, b, final = results
-    if step == final:
-        totals[b, 0], totals[b, 1], total_exponents[b] = before[0], before[1], before[2]
-    at = origin + step * stride
+def keep(arrays, storage, step, before, after):
+    """Stores forward variables with, backward ones without, their own frame's emission, where whole paths can be."""
+    values, exponents = arrays[2], arrays[3]
+    blank_at, label_at, stride, first, last_blank, last_label, backward = storage
     if step >= first and step <= last_blank:
-        values[np.uint64(at + blank_column)] = before[0] + before[1] if backward else after[0] + after[1]
-        value_exponents[np.uint64(at + blank_column)] = before[2] if backward else after[2]
+        at = np.uint32(blank_at + np.int32(step * stride))
+        values[at] = before[0] + before[1] if backward else after[0] + after[1]
+        exponents[at] = before[2] if backward else after[2]
     if step >= first and step <= last_label:
-        at += columns
-        values[np.uint64(at + label_column)] = before[3] + before[4] if backward else after[3] + after[4]
-        value_exponents[np.uint64(at + label_column)] = before[5] if backward else after[5]
+        at = np.uint32(label_at + np.int32(step * stride))
+        values[at] = before[3] + before[4] if backward else after[3] + after[4]
+        exponents[at] = before[5] if backward else after[5]
 
 
 @device
-def advance(state, emission, step, skip, boundaries, border, results, storage):
-    """One step: all states of a position from frame ``step - 1`` to frame ``step``."""
-    before = join(state, from_below(state, boundaries, border, step), skip)
+def advance(arrays, thread, border, state, emission, step):
+    """One step: all states of a position from frame ``step - 1`` to frame ``step``.
+
+    After the last frame the last blank and the label before it are joined to the probability of the target.
+    """
+    skip, _, storage, totals, total_exponents, b, final = thread
+    before = join(state, from_below(arrays, border, state, step), skip)
     after = emit(before, emission)
-    keep(results, storage, step, before, after)
+    keep(arrays, storage, step, before, after)
+    if step == final:
+        totals[b, 0], totals[b, 1], total_exponents[b] = before[0], before[1], before[2]
     return after
 
 
-@kernel(max_registers=64)  # 1,024 threads a block leave no more
-def recursion(
-    frames, labels, targets, width, columns, mantissas, exponents, values, value_exponents, totals, total_exponents,
-    keeping,
-):  # fmt: skip
-    """``mantissas``, ``exponents`` (B * T * columns): emissions of ``width`` = T frames, of the blank and the labels.
-
-    ``values`` (2 * B * T * 2 * columns) get the forward and backward variables if ``keeping``; ``totals`` (B, 2) the
-    probability of the target as mantissa and rest, ``total_exponents`` (B,) its exponent.
-    """
-    b, backward, j = cuda.blockIdx.x, cuda.blockIdx.y == 1, cuda.threadIdx.x
-    border_mantissas = cuda.shared.array(BORDERS, dtype=mantissas.dtype)
-    border_rests = cuda.shared.array(BORDERS, dtype=mantissas.dtype)
-    border_exponents = cuda.shared.array(BORDERS, dtype=int32)
-    count, length = frames[b], labels[b]
-    zero = mantissas.dtype.type(0)
-    warp, lane, warps = j // WARP, j % WARP, length // WARP + 1
+@device
+def prepare(frames, labels, targets, columns, keeping, totals, total_exponents, borders, border_exponents):
+    """What a thread needs to know: see ``advance``; and its state before the first frame, as if in the first blank."""
+    b, backward, j = cuda.blockIdx.x, cuda.blockIdx.y == 1, np.int32(cuda.threadIdx.x)
+    count, length, zero = np.int32(frames[b]), np.int32(labels[b]), totals.dtype.type(0)
     for slot in range(j, 2 * CHUNK, cuda.blockDim.x):
-        border_mantissas[0, slot], border_rests[0, slot], border_exponents[0, slot] = zero, zero, LOWEST
+        borders[0, 0, slot], borders[1, 0, slot], border_exponents[0, slot] = zero, zero, LOWEST
     cuda.syncthreads()
+    has_label, sign = j < length, np.int32(-1) if backward else np.int32(1)
+    blank_column, label = (np.int32(length - j), np.int32(length - 1 - j)) if backward else (j, j)
+    skip = has_label and j > 0 and targets[b, label] != targets[b, label - sign]
+    start, stride = np.int32((count - 1) * columns if backward else 0), np.int32(sign * columns)
+    place = start, np.int32(start + label + 1), stride, count, has_label
+    last_label = np.int32(count - length + j) if keeping and has_label else np.int32(-1)
+    last_blank = np.int32(count - 1 - length + j) if keeping and j <= length else np.int32(-1)
+    blank_at, label_at = np.int32(2 * start + blank_column), np.int32(2 * start + columns + label)
+    storage = blank_at, label_at, np.int32(2 * stride), j, last_blank, last_label, backward
+    final = count if j == length and not backward else np.int32(-1)
+    state = totals.dtype.type(j == 0), zero, np.int32(0) if j == 0 else LOWEST, zero, zero, LOWEST
+    return (skip, place, storage, totals, total_exponents, b, final), state
+
+
+@device
+def wavefront(labels, count):
+    """A thread's warp and lane, the warps that have work, and the chunks of steps 0 to ``count``."""
+    j, b = np.int32(cuda.threadIdx.x), cuda.blockIdx.x
+    warps, chunks = np.int32(labels[b] // WARP + 1), np.int32((count + CHUNK) // CHUNK)
+    return np.int32(j // WARP), np.int32(j % WARP), warps, chunks
+
+
+@device
+def renew(state):
+    blank, blank_rest, blank_exponent = normal(state[0], state[1], state[2])
+    label, label_rest, label_exponent = normal(state[3], state[4], state[5])
+    return blank, blank_rest, blank_exponent, label, label_rest, label_exponent
+
+
+@kernel(max_registers=128)
+def recursion(
+    frames, labels, targets, columns, mantissas, exponents, values, value_exponents, totals, total_exponents, keeping
+):
+    """``mantissas``, ``exponents`` (B, T * columns): emissions of the blank and the labels. ``SHORT`` threads a block.
+
+    ``values`` (2, B, T * 2 * columns) get the forward and backward variables if ``keeping``; ``totals`` (B, 2) the
+    probability of the target as mantissa and rest, ``total_exponents`` (B,) its exponent. Steps after the last, done to
+    fill its chunk, do no harm.
+    """
+    borders = cuda.shared.array(BORDERS, dtype=mantissas.dtype)
+    border_exponents = cuda.shared.array(BORDER_EXPONENTS, dtype=int32)
+    b, direction, kept = cuda.blockIdx.x, cuda.blockIdx.y, cuda.blockIdx.x if keeping else 0
+    thread, state = prepare(
+        frames, labels, targets, columns, keeping, totals, total_exponents, borders, border_exponents
+    )
+    warp, lane, warps, chunks = wavefront(labels, frames[b])
     if warp >= warps:
         return
-    has_label = j < length
-    blank_column, label = (length - j, length - 1 - j) if backward else (j, j)
-    skip = has_label and j > 0 and targets[b, label] != targets[b, label + 1 if backward else label - 1]
-    start = (b * width + count - 1) if backward else b * width
-    stride = -1 if backward else 1
-    place = start * columns, stride * columns, label + 1, count, has_label
-    origin = (start + (cuda.gridDim.x * width if backward else 0)) * 2 * columns
-    last_label = count - length + j if keeping and has_label else -1
-    last_blank = count - 1 - length + j if keeping and j <= length else -1
-    storage = origin, stride * 2 * columns, columns, blank_column, label, j, last_blank, last_label, backward
-
+    arrays = (
+        *(mantissas[b], exponents[b], values[direction, kept], value_exponents[direction, kept]),
+        *(borders, border_exponents),
+    )
+    place, zero = thread[1], totals.dtype.type(0)
     nothing = zero, LOWEST, zero, LOWEST
-    first = fetch(mantissas, exponents, nothing, place, 0)
-    second = fetch(mantissas, exponents, nothing, place, 1)
-    third = fetch(mantissas, exponents, nothing, place, 2)
-    fourth = fetch(mantissas, exponents, nothing, place, 3)
-    one = mantissas.dtype.type(1)
-    state = (one if j == 0 else zero, zero, np.int32(0) if j == 0 else LOWEST, zero, zero, LOWEST)
-    boundaries = border_mantissas, border_rests, border_exponents
-    final = count if j == length and not backward else -1
-    results = values, value_exponents, totals, total_exponents, b, final
-    chunks = (count + CHUNK) // CHUNK  # of steps 0 to count; those after it, in the last, do no harm
+    first, second = fetch(arrays, place, nothing, np.int32(0)), fetch(arrays, place, nothing, np.int32(1))
+    third, fourth = fetch(arrays, place, nothing, np.int32(2)), fetch(arrays, place, nothing, np.int32(3))
     for turn in range(chunks + warps - 1):
-        chunk = turn - warp
+        chunk = np.int32(turn - warp)
         if chunk >= 0 and chunk < chunks:
-            border = warp, lane, chunk % 2 * CHUNK
-            for step in range(chunk * CHUNK, chunk * CHUNK + CHUNK, 4):
-                state = advance(state, first, step, skip, boundaries, border, results, storage)
-                first = fetch(mantissas, exponents, first, place, step + 4)
-                state = advance(state, second, step + 1, skip, boundaries, border, results, storage)
-                second = fetch(mantissas, exponents, second, place, step + 5)
-                state = advance(state, third, step + 2, skip, boundaries, border, results, storage)
-                third = fetch(mantissas, exponents, third, place, step + 6)
-                state = advance(state, fourth, step + 3, skip, boundaries, border, results, storage)
-                fourth = fetch(mantissas, exponents, fourth, place, step + 7)
-            blank, label_state = normal(state[0], state[1], state[2]), normal(state[3], state[4], state[5])
-            state = (blank[0], blank[1], blank[2], label_state[0], label_state[1], label_state[2])
+            border = warp, lane, np.int32(chunk % 2 * CHUNK)
+            for group in range(0, CHUNK, 4):
+                step = np.int32(chunk * CHUNK + group)
+                state = advance(arrays, thread, border, state, first, step)
+                first = fetch(arrays, place, first, np.int32(step + 4))
+                state = advance(arrays, thread, border, state, second, np.int32(step + 1))
+                second = fetch(arrays, place, second, np.int32(step + 5))
+                state = advance(arrays, thread, border, state, third, np.int32(step + 2))
+                third = fetch(arrays, place, third, np.int32(step + 6))
+                state = advance(arrays, thread, border, state, fourth, np.int32(step + 3))
+                fourth = fetch(arrays, place, fourth, np.int32(step + 7))
+            state = renew(state)
+        if warps > 1:
+            cuda.syncthreads()
+
+
+@kernel(max_registers=64)
+def long_recursion(
+    frames, labels, targets, columns, mantissas, exponents, values, value_exponents, totals, total_exponents, keeping
+):
+    """``recursion`` for up to 1,024 threads a block: half the registers each, so emissions are fetched a step ahead."""
+    borders = cuda.shared.array(BORDERS, dtype=mantissas.dtype)
+    border_exponents = cuda.shared.array(BORDER_EXPONENTS, dtype=int32)
+    b, direction, kept = cuda.blockIdx.x, cuda.blockIdx.y, cuda.blockIdx.x if keeping else 0
+    thread, state = prepare(
+        frames, labels, targets, columns, keeping, totals, total_exponents, borders, border_exponents
+    )
+    warp, lane, warps, chunks = wavefront(labels, frames[b])
+    if warp >= warps:
+        return
+    arrays = (
+        *(mantissas[b], exponents[b], values[direction, kept], value_exponents[direction, kept]),
+        *(borders, border_exponents),
+    )
+    zero = totals.dtype.type(0)
+    following = fetch(arrays, thread[1], (zero, LOWEST, zero, LOWEST), np.int32(0))
+    for turn in range(chunks + warps - 1):
+        chunk = np.int32(turn - warp)
+        if chunk >= 0 and chunk < chunks:
+            border = warp, lane, np.int32(chunk % 2 * CHUNK)
+            for step in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+                emission = following
+                following = fetch(arrays, thread[1], emission, np.int32(step + 1))
+                state = advance(arrays, thread, border, state, emission, np.int32(step))
+            state = renew(state)
         if warps > 1:
             cuda.syncthreads()
