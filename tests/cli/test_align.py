@@ -97,6 +97,9 @@ def test_recordings_and_their_time_by_segments(dstoolkit: Any, corpus: Path, dat
     found = [(row[0], float(row[2]), row[3], row[4], row[5]) for row in rows(cut / "ctm")]
     assert [row[0::2] for row in found] == [row[0::2] for row in sorted(expected)]
     assert [row[1] for row in found] == pytest.approx([row[1] for row in sorted(expected)], abs=1e-6)
+    (data / "segments").write_text("".join(lines).replace("tape", "disc"))
+    assert "input 'segments' has changed" in dstoolkit(*command, cut, status=2).stderr
+    assert "input 'segments' has changed" in dstoolkit(*command, plain, status=2).stderr
 
 
 def test_another_text_and_what_cannot_be_aligned(dstoolkit: Any, corpus: Path, data: Path) -> None:

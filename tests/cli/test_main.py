@@ -141,7 +141,7 @@ def test_debug_shows_the_traceback_and_keeps_the_status(dstoolkit, strangers, ac
         (["demo", "say", "more"], "unexpected extra argument"),
         (["--debg"], "Did you mean '--debug'"),
         (["dmo"], "no command 'dmo'; did you mean 'demo'?"),
-        (["xyzzy"], "no command 'xyzzy' (have: broken, corpus,"),
+        (["xyzzy"], "no command 'xyzzy' (have: align, broken, corpus,"),
     ],
 )
 def test_wrong_usage_is_status_2(dstoolkit, strangers, arguments: list[str], says: str) -> None:

@@ -122,6 +122,16 @@ def test_compiled_equals_the_reference_at_real_sizes(dtype):
     assert_equals_the_reference(rows, 28, dtype)
 
 
+def test_targets_end_to_end():
+    rng = np.random.default_rng(4)
+    rows = [(rng.normal(size=(8, 4)), target) for target in ([1, 2], [], [3, 3, 1])]
+    logits, lengths, targets, target_lengths = batch_of(rows)
+    states, scores = aligning.viterbi(logits, lengths, targets, target_lengths)
+    joined = torch.tensor([1, 2, 3, 3, 1])
+    assert torch.equal(aligning.viterbi(logits, lengths, joined, target_lengths)[0], states)
+    assert torch.equal(aligning.viterbi(logits, lengths, joined, target_lengths)[1], scores)
+
+
 @pytest.mark.parametrize("target", [[1, 2, 3], [1, 1, 1], [1, 1, 2, 2, 1], [3]])
 def test_the_fewest_frames_and_one_less(target):
     fewest = len(target) + sum(first == second for first, second in itertools.pairwise(target))
