@@ -149,7 +149,7 @@ def write(
     folder: Path, found: Iterable[Result], places: Mapping[str, Place], chosen: Sequence[str]
 ) -> tuple[int, list[Unaligned]]:
     """The files of OUT, an utterance at a time; the number of words, and the utterances left out."""
-    from contextlib import ExitStack
+    from contextlib import ExitStack, closing
 
     from dstoolkit.data import ctm, textgrid
     from dstoolkit.pipeline.alignment import Unaligned
@@ -158,6 +158,7 @@ def write(
     with ExitStack() as stack:
         names = {"ctm": "words", "tokens.ctm": "tokens"} if CTM in chosen else {}
         files = {kind: stack.enter_context((folder / name).open("w", encoding="utf-8")) for name, kind in names.items()}
+        writers = {kind: stack.enter_context(closing(ctm.Writer(file))) for kind, file in files.items()}
         if TEXTGRID in chosen:
             (folder / TEXTGRID).mkdir()
         for each in found:
@@ -166,8 +167,8 @@ def write(
                 continue
             words += len(each.words)
             tiers = {"words": each.words, "tokens": each.tokens}
-            for kind, file in files.items():
-                file.write(ctm.lines(places[each.utterance], tiers[kind]))
+            for kind, writer in writers.items():
+                writer.add(places[each.utterance], tiers[kind])
             if TEXTGRID in chosen:
                 path = folder / TEXTGRID / textgrid.file_name(each.utterance)
                 path.write_text(textgrid.render(each.duration, tiers), encoding="utf-8")

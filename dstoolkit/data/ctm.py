@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from dstoolkit.data import tables
 from dstoolkit.errors import DataError, Faults
@@ -47,12 +47,29 @@ def places(folder: Path, utterances: Iterable[str]) -> dict[str, Place]:
     return {each: Place(rows[each][0], start) for each, start in starts.items() if start is not None}
 
 
-def lines(place: Place, words: Iterable[Word]) -> str:
-    """The lines of one utterance, whose words' times are from its own start; empty where it has none."""
-    return "".join(_line(place, word) for word in words)
+class Writer:
+    """Writes utterances, given by recording, to an open text file; ``close`` writes the last recording's.
+
+    The lines of a recording are put in order of time: its utterances may overlap.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file, self.recording = file, ""
+        self.lines: list[tuple[int, str]] = []  # start in ms, line
+
+    def add(self, place: Place, words: Iterable[Word]) -> None:
+        """An utterance's words, their times from its own start."""
+        if place.recording != self.recording:
+            self.close()
+            self.recording = place.recording
+        self.lines += [_line(place, word) for word in words]
+
+    def close(self) -> None:
+        self.file.writelines(line for _, line in sorted(self.lines, key=lambda each: each[0]))
+        self.lines.clear()
 
 
-def _line(place: Place, word: Word) -> str:
+def _line(place: Place, word: Word) -> tuple[int, str]:
     start, end = (round(1000 * (place.start + each)) for each in (word.start, word.end))
     times = f"{start / 1000:.3f} {(end - start) / 1000:.3f}"
-    return f"{place.recording} {CHANNEL} {times} {word.text} {word.confidence:.3f}\n"
+    return start, f"{place.recording} {CHANNEL} {times} {word.text} {word.confidence:.3f}\n"
