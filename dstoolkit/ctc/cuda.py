@@ -119,8 +119,8 @@ def _recursion(
         cuda_recursion.recursion if threads <= cuda_recursion.SHORT else cuda_recursion.long_recursion,
         (batch, 2 if keeping else 1),
         (threads,),
-        *(work.lengths, work.labels, work.targets, columns, mantissas.view(batch, -1), exponents.view(batch, -1)),
-        *(values.flatten(2), value_exponents.flatten(2), totals, total_exponents, keeping),
+        *(work.lengths, work.labels, work.targets, frames, columns, mantissas.view(-1), exponents.view(-1)),
+        *(values.view(-1), value_exponents.view(-1), totals, total_exponents, keeping),
     )
     return values, value_exponents, totals, total_exponents
 

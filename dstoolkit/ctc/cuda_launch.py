@@ -80,8 +80,6 @@ class Workspace:
             raise ValueError(
                 f"targets of {self.width} labels; expected at most {MOST_LABELS} on CUDA; use backend torch"
             )
-        if self.frames * 2 * self.columns >= 2**31:
-            raise ValueError(f"{self.frames} frames of {self.width} labels; expected fewer than 2^30 states on CUDA")
         self.dtype = NUMBERS.get(logits.dtype, torch.float32)
         self.device, self.launch = logits.device, Launcher(logits.device)
         self.logits, self.logit_lengths = logits.contiguous(), logit_lengths.contiguous()

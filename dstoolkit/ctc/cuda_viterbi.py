@@ -78,7 +78,7 @@ def best_paths(frames, labels, targets, faults, log_scales, relative, steps, sta
         return
     below = shared[count % 2, j - 1] if j > 0 else -np.inf
     best = max(blank, below)
-    state = 2 * length - 1 if below > blank else 2 * length
+    state = np.int64(2 * length - 1 if below > blank else 2 * length)
     if faults[b, 0] != 0 or log_scale != log_scale:
         scores[b] = np.nan
     elif best > -np.inf:
@@ -86,7 +86,7 @@ def best_paths(frames, labels, targets, faults, log_scales, relative, steps, sta
         for back in range(count):
             t = count - 1 - back
             states[b, t] = state
-            move = steps[b, t, state // 2]
+            move = np.int64(steps[b, t, state // 2])
             state -= move & 3 if state % 2 else move >> 2
     else:
         scores[b] = -np.inf
