@@ -49,6 +49,12 @@ class StampError(DstoolkitError):
     """An output that exists already and was made from something else."""
 
 
+def few(names: Sequence[str], shown: int = 3) -> str:
+    """``'a', 'b', 'c' and 4 more``: the first names, quoted, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(f"'{name}'" for name in names[:shown]) + more
+
+
 class Faults(DstoolkitError):
     """Several faults, reported together: the first ten, then a count.
 

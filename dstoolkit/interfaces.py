@@ -174,7 +174,9 @@ class Features(Plugin):
 class Encoder(Plugin):
     """Turns frames into encoded frames. Also a ``torch.nn.Module``; constructed with its ``Config`` and ``input_dim``.
 
-    An utterance must give the same output alone and in a padded batch; padding in the input may hold anything.
+    An utterance must give the same output alone and in a padded batch; padding in the input may hold anything. In
+    training mode ``forward`` may give a sequence of outputs of one shape, the last layer's first and then inner layers'
+    own, all of which go through the dense layer to the vocabulary and into the loss.
     """
 
     output_dim: int  # values per output frame
@@ -183,7 +185,9 @@ class Encoder(Plugin):
     def __init__(self, config: Any, input_dim: int) -> None: ...
 
     @abstractmethod
-    def forward(self, frames: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor | Sequence[torch.Tensor], torch.Tensor]:
         """``(batch, frames, input_dim)``, ``(batch,)`` -> ``(batch, output_frames, output_dim)``, ``(batch,)``."""
 
     @abstractmethod
@@ -200,7 +204,7 @@ class Loss(Plugin):
     @abstractmethod
     def __call__(
         self,
-        logits: torch.Tensor,
+        logits: torch.Tensor | Sequence[torch.Tensor],
         logit_lengths: torch.Tensor,
         targets: torch.Tensor,
         target_lengths: torch.Tensor,
@@ -208,7 +212,8 @@ class Loss(Plugin):
         """``(batch, frames, vocab)`` logits and ``(batch, max_target)`` padded targets -> ``(batch,)`` losses in nats.
 
         The losses are differentiable with respect to ``logits``; padding frames get a gradient of exactly 0. An
-        utterance whose target cannot be emitted in its frames has an infinite loss.
+        utterance whose target cannot be emitted in its frames has an infinite loss. Where the encoder gives inner layers'
+        outputs in training, ``logits`` is a sequence of tensors, the last layer's first; others get a tensor.
         """
 
 

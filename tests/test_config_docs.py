@@ -26,10 +26,11 @@ def table(section: str) -> dict[str, object]:
 
 def sections() -> dict[str, object]:
     encoder = plugins.load().get("encoders", "deepspeech").Config()
-    return {"text": Normalization(), "augment": Augment(), "encoder": encoder, "train": TrainConfig()}
+    loss = plugins.load().get("losses", "ctc").Config()
+    return {"text": Normalization(), "augment": Augment(), "encoder": encoder, "loss": loss, "train": TrainConfig()}
 
 
-@pytest.mark.parametrize("section", ["text", "augment", "encoder", "train"])
+@pytest.mark.parametrize("section", ["text", "augment", "encoder", "loss", "train"])
 def test_a_section_is_documented(section: str) -> None:
     defaults = {
         key: value["name"] if isinstance(value, dict) else value

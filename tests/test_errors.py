@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from dstoolkit import errors
-from dstoolkit.errors import ConfigError, DataError, DstoolkitError, Faults
+from dstoolkit.errors import ConfigError, DataError, DstoolkitError, Faults, few
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,10 @@ def test_every_kind_is_for_the_user_to_mend_and_crosses_processes(kind: type[Dst
     assert error.exit_code == 2
     copy = pickle.loads(pickle.dumps(error))  # as from a worker process
     assert (type(copy), str(copy)) == (kind, str(error))
+
+
+def test_a_few_names_and_a_count():
+    assert few(["a"]) == "'a'"
+    assert few(list("abc")) == "'a', 'b', 'c'"
+    assert few(list("abcde")) == "'a', 'b', 'c' and 2 more"
+    assert few([]) == ""

@@ -75,6 +75,6 @@ def padded(targets: Tensor, target_lengths: Tensor) -> Tensor:
 
 def required_frames(targets: Tensor, target_lengths: Tensor) -> Tensor:
     """The fewest frames that can emit each target: its labels, and a blank between equal neighbours. ``(batch,)``."""
-    own = torch.arange(1, targets.shape[1], device=targets.device)[None, :] < target_lengths[:, None]
+    own = torch.arange(1, max(1, targets.shape[1]), device=targets.device)[None, :] < target_lengths[:, None]
     repeats = (targets[:, 1:] == targets[:, :-1]) & own
     return target_lengths + repeats.sum(dim=1)

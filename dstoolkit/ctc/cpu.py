@@ -114,7 +114,14 @@ def numbers(logits: Tensor) -> Tensor:
 
 
 def use_threads() -> int:
-    """As many threads as torch uses, if Numba has them."""
-    threads = min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    """As many threads as torch uses, if Numba has them.
+
+    Both run on one OpenMP library, torch's; when Numba starts its threads it sets their number for torch too, which
+    would change torch's sums from then on. So it is set back.
+    """
+    wanted = torch.get_num_threads()
+    threads = min(wanted, int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     numba.set_num_threads(threads)
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
     return threads

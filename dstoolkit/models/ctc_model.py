@@ -14,10 +14,13 @@ class CTCModel(nn.Module):
         self.encoder = encoder
         self.dense = nn.Linear(encoder.output_dim, vocab)  # type: ignore[arg-type]
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """``(batch, frames, dim)``, ``(batch,)`` -> logits ``(batch, output_frames, vocab)``, ``(batch,)``."""
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
+        """``(batch, frames, dim)``, ``(batch,)`` -> logits ``(batch, output_frames, vocab)``, ``(batch,)``.
+
+        Of an encoder that gives inner layers' outputs in training: the logits of each, by the same dense layer.
+        """
         encoded, lengths = self.encoder(frames, lengths)
-        return self.dense(encoded), lengths
+        return self.dense(encoded) if isinstance(encoded, Tensor) else [self.dense(each) for each in encoded], lengths
 
     @torch.no_grad()
     def log_probs(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -41,6 +41,8 @@ class DeepSpeechConfig:
     layers: recurrent layers.
     bidirectional: also read each utterance backwards; the output then has 2 x ``size`` values.
     dropout: probability, before each recurrent layer and before the output; one mask per utterance.
+    intermediate: recurrent layers, counted from 1, that the loss hears too in training (Lee & Watanabe 2021,
+        "Intermediate loss regularization for CTC-based speech recognition"; the loss's ``intermediate_weight``).
     """
 
     kernels: int = 256
@@ -52,6 +54,7 @@ class DeepSpeechConfig:
     layers: int = 3
     bidirectional: bool = True
     dropout: float = 0.2
+    intermediate: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("kernels", "kernel_size", "stride", "size", "layers"):
@@ -59,6 +62,9 @@ class DeepSpeechConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected 1 or more")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; expected 0 to below 1")
+        for layer in self.intermediate:
+            if not 1 <= layer < self.layers:
+                raise ValueError(f"intermediate layer {layer}; expected 1 to {self.layers - 1}, below the last")
 
 
 class Recurrent(nn.Module):
@@ -102,15 +108,20 @@ class DeepSpeech(Encoder, nn.Module):
             self.norms.append(MaskedBatchNorm(dim))
         self.output_dim = dim
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
         """``(batch, frames, input_dim)``, ``(batch,)`` -> ``(batch, output_frames, output_dim)``, ``(batch,)``."""
         hidden = self.convolve(zero_padding(frames, lengths))
         lengths = self.output_lengths(lengths)
         hidden = self.norm(hidden.relu(), lengths)
         backwards = reversal(lengths, hidden.shape[1])
+        outputs = []
         for layer, norm in zip(self.recurrent, self.norms, strict=True):
             hidden = norm(layer(self.dropout(hidden), backwards), lengths)
-        return self.dropout(hidden), lengths
+            outputs.append(hidden)
+        last = self.dropout(hidden)
+        if self.training and self.config.intermediate:
+            return [last, *(self.dropout(outputs[layer - 1]) for layer in self.config.intermediate)], lengths
+        return last, lengths
 
     def convolve(self, frames: Tensor) -> Tensor:
         """``(batch, frames, input_dim)`` -> ``(batch, output_frames, kernels)``; at least one output frame."""

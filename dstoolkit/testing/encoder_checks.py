@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
@@ -38,9 +39,10 @@ def batch(padding: float = 0.0, seed: int = 1) -> tuple[Tensor, Tensor]:
     return torch.where(frame_mask(lengths, frames.shape[1])[:, :, None], frames, garbage), lengths
 
 
-def own(output: Tensor, lengths: Tensor) -> Tensor:
-    """The utterances' own frames, end to end: ``(sum of lengths, dim)``."""
-    return output[frame_mask(lengths, output.shape[1])]
+def own(output: Tensor | Sequence[Tensor], lengths: Tensor) -> Tensor:
+    """The utterances' own frames, end to end, layer after layer: ``(layers x sum of lengths, dim)``."""
+    layers = [output] if isinstance(output, Tensor) else output
+    return torch.cat([each[frame_mask(lengths, each.shape[1])] for each in layers])
 
 
 def weights(output: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from dstoolkit import config, plugins, stamp
 from dstoolkit.data.archive import Archive
 from dstoolkit.data.datadir import read_text
-from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitError, Faults, StampError
+from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitError, Faults, StampError, few
 from dstoolkit.features.cmvn import Cmvn
 from dstoolkit.interfaces import BLANK
 from dstoolkit.pipeline.experiment import Experiment
@@ -30,7 +30,6 @@ from dstoolkit.training.dataset import Dataset
 from dstoolkit.training.trainer import Parts, Trainer
 
 BEGUN = "begun.json"
-NAMED = 3  # utterances named in a warning; the others are counted
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,6 @@ def leave_out_infeasible(dataset: Dataset, output_lengths: Callable[[torch.Tenso
     if len(short) == len(needed):
         raise DataError(dataset.archive.path, "every utterance is too short for its text", "", "use a smaller stride")
     if len(short):
-        named = ", ".join(f"'{dataset.archive.utterance_ids[at]}'" for at in short[:NAMED].tolist())
-        more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
-        click.echo(f"warning: {dataset.archive.path}: left out, too short for their text: {named}{more}", err=True)
+        named = few([dataset.archive.utterance_ids[at] for at in short.tolist()])
+        click.echo(f"warning: {dataset.archive.path}: left out, too short for their text: {named}", err=True)
         dataset.keep(np.setdiff1d(np.arange(len(needed)), short))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from dstoolkit import plugins
 from dstoolkit.config import Choice, plain
-from dstoolkit.errors import DataError
+from dstoolkit.errors import DataError, few
 from dstoolkit.interfaces import Decoder, Loss, Run
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.pipeline import checkpoint
@@ -130,6 +130,7 @@ class Trainer:
             batch = self.parts.train.batch(indices, augment, seed).to(self.parts.device)
             logits, lengths = self.parts.model(batch.frames, batch.lengths)
             losses = self.parts.loss(logits, lengths, batch.targets, batch.target_lengths)
+            self.name_undefined(losses, indices)
             tokens = int(batch.target_lengths.sum())
             finite = losses[losses.isfinite()]  # stretched too short for its text: no path, no gradient
             loss = self.step(finite.sum() / max(tokens, 1), len(finite))
@@ -154,6 +155,13 @@ class Trainer:
         self.run.step += 1
         self.average.update(self.parts.model, self.run.step)
         return value if np.isfinite(value) else 0.0
+
+    def name_undefined(self, losses: torch.Tensor, indices: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """A loss that is no number says that the model's outputs for that utterance are none."""
+        undefined = indices[losses.detach().isnan().cpu().numpy()].tolist()
+        if undefined:
+            names = few([self.parts.train.archive.utterance_ids[at] for at in undefined])
+            click.echo(f"warning: step {self.run.step + 1}: the loss of {names} is not a number", err=True)
 
     def fail(self) -> None:
         self.failed += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import math
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -329,3 +331,19 @@ def test_a_backend_that_is_named_and_cannot_run_is_an_error_and_auto_falls_back_
         backend.chosen("cudnn", gpu)
     with pytest.raises(ConfigError, match="device 'mps'"):
         backend.chosen("numba", torch.device("mps"))
+
+
+COUNTING = """
+import torch
+from dstoolkit.ctc.loss import ctc_loss
+torch.set_num_threads(1)
+one = torch.tensor([1])
+ctc_loss(torch.zeros(1, 1, 2), one, torch.ones(1, 1, dtype=torch.long), one)
+print(torch.get_num_threads())
+"""
+
+
+def test_torch_keeps_its_number_of_threads():
+    """Numba's OpenMP threads are torch's too: starting them must not change how torch sums from then on."""
+    run = subprocess.run([sys.executable, "-c", COUNTING], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "1"

@@ -86,3 +86,13 @@ def test_config_refuses_sizes_below_one():
         DeepSpeechConfig(stride=0)
     with pytest.raises(ValueError, match="dropout is 1"):
         DeepSpeechConfig(dropout=1.0)
+
+
+def test_inner_layers_are_given_in_training_only():
+    torch.manual_seed(0)
+    model = DeepSpeech(DeepSpeechConfig(**SMALL, dropout=0.0, intermediate=(1,)), 5)
+    frames, lengths = torch.randn(2, 30, 5), torch.tensor([30, 20])
+    outputs, _ = model.train()(frames, lengths)
+    assert [each.shape for each in outputs] == [(2, 8, 16), (2, 8, 16)]
+    assert not torch.equal(*outputs)
+    assert model.eval()(frames, lengths)[0].shape == (2, 8, 16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -200,3 +201,37 @@ def test_hopeless_training_stops_with_advice(corpus, tmp_path, dstoolkit):
         patch.setattr(Cmvn, "apply", lambda self, frames, speaker=None: frames * np.float32("nan"))
         result = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", "--set", "train.batch_seconds=0.1"), status=2)
     assert "20 steps in a row without a finite loss; lower train.lr or see the data" in result.output
+
+
+def test_an_utterance_whose_loss_is_no_number_is_named_and_does_not_reach_the_weights(corpus, tmp_path, dstoolkit):
+    from dstoolkit.models.ctc_model import CTCModel
+
+    forward, spoilt = CTCModel.forward, []
+
+    def spoil(self, frames, lengths):
+        logits, lengths = forward(self, frames, lengths)
+        if self.training and not spoilt:
+            spoilt.append(True)
+            logits = logits.masked_fill(torch.arange(len(logits))[:, None, None] == 0, float("nan"))
+        return logits, lengths
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CTCModel, "forward", spoil)
+        result = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", "--set", "train.epochs=1"))
+    assert re.search(r"warning: step 1: the loss of 'u\d+' is not a number", result.output)
+    assert "skipped" not in result.output
+    weights = torch.load(tmp_path / "exp/best.pt", weights_only=True)["weights"]
+    assert all(each.isfinite().all() for each in weights.values())
+
+
+def test_intermediate_layers_train_and_are_not_needed_to_decode(corpus, tmp_path, dstoolkit):
+    settings = ["--set", "encoder.layers=2", "--set", "encoder.intermediate=[1]", "--set", "train.epochs=1"]
+    exp = tmp_path / "exp"
+    dstoolkit(*toy.arguments(corpus, exp, *settings))
+    dstoolkit("decode", exp, corpus / "dev", "--out", exp / "decode")
+    other = tmp_path / "other"
+    dstoolkit(*toy.arguments(corpus, other, *settings, "--set", "loss.intermediate_weight=0"))
+    first, second = (torch.load(each / "best.pt", weights_only=True)["weights"] for each in (exp, other))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    result = dstoolkit(*toy.arguments(corpus, tmp_path / "no", "--set", "encoder.intermediate=[9]"), status=2)
+    assert "intermediate layer 9; expected 1 to" in result.output
