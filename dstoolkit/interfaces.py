@@ -212,8 +212,8 @@ class Loss(Plugin):
         """``(batch, frames, vocab)`` logits and ``(batch, max_target)`` padded targets -> ``(batch,)`` losses in nats.
 
         The losses are differentiable with respect to ``logits``; padding frames get a gradient of exactly 0. An
-        utterance whose target cannot be emitted in its frames has an infinite loss. Where the encoder gives inner layers'
-        outputs in training, ``logits`` is a sequence of tensors, the last layer's first; others get a tensor.
+        utterance whose target cannot be emitted in its frames has an infinite loss. ``logits`` is a sequence,
+        the last layer's first, where the encoder gives inner layers' outputs in training; otherwise it is a tensor.
         """
 
 
