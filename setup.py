@@ -46,10 +46,14 @@ setup(
         "typing_extensions>=4.9",
     ],
     extras_require={
+        # The CUDA kernels of the CTC loss, for a driver of CUDA 12 or 13
+        "cuda12": ["numba-cuda[cu12]>=0.30"],
+        "cuda13": ["numba-cuda[cu13]>=0.30"],
         "test": [
             "hypothesis>=6.100",
             "kaldi-native-fbank>=1.20",
             "mypy>=1.10",
+            "numba-cuda[cu13]>=0.30",  # simulates the CUDA kernels and compiles them; needs no GPU
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",

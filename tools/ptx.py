@@ -4,9 +4,9 @@
 
 No GPU is needed: the wheels of ``numba-cuda[cu13]`` bring libNVVM and nvJitLink. Kernels and the types of their
 arguments are those that the loss and the alignment launch. Columns: the kernel, the logits' type, the compute
-capability, registers a thread, bytes spilled from registers a thread, bytes of shared memory a block, and float64
-instructions in the PTX. Without nvJitLink the registers are the PTX's virtual ones, a number in brackets. ``--out``
-keeps the PTX.
+capability, registers a thread, bytes of local memory a thread (what did not fit its registers), bytes of shared memory
+a block, and float64 instructions in the PTX. Without nvJitLink the registers are the PTX's virtual ones, a number in
+brackets. ``--out`` keeps the PTX.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Compiled:
     capability: tuple[int, int]
     ptx: str
     registers: int
-    spilled: int | None  # bytes; None where only the PTX is known
+    local: int | None  # bytes; None where only the PTX is known
     shared: int  # bytes
 
     @property
@@ -56,10 +56,10 @@ class Compiled:
         return len(re.findall(r"^\s+(?:@\S+ )?[a-z][\w.]*\.f64", self.ptx, re.MULTILINE))
 
     def row(self) -> tuple[str, ...]:
-        registers = str(self.registers) if self.spilled is not None else f"({self.registers})"
-        spilled = "?" if self.spilled is None else str(self.spilled)
+        registers = str(self.registers) if self.local is not None else f"({self.registers})"
+        local = "?" if self.local is None else str(self.local)
         capability = ".".join(map(str, self.capability))
-        return self.launch.name, self.launch.logits, capability, registers, spilled, str(self.shared), str(self.double)
+        return self.launch.name, self.launch.logits, capability, registers, local, str(self.shared), str(self.double)
 
 
 def launches(dtypes: Sequence[torch.dtype] = DTYPES) -> list[Launch]:
@@ -112,8 +112,8 @@ def compile_launch(launch: Launch, capability: tuple[int, int]) -> Compiled:
     if log is None:
         registers = sum(int(count) for count in re.findall(r"\.reg .*<(\d+)>", ptx))
         return Compiled(launch, capability, ptx, registers, None, shared)
-    spilled = int(re.findall(r"(\d+) bytes spill stores", log)[0]) + int(re.findall(r"(\d+) bytes stack", log)[0])
-    return Compiled(launch, capability, ptx, int(re.findall(r"Used (\d+) registers", log)[0]), spilled, shared)
+    local = int(re.findall(r"(\d+) bytes stack frame", log)[0])
+    return Compiled(launch, capability, ptx, int(re.findall(r"Used (\d+) registers", log)[0]), local, shared)
 
 
 def assembled(ptx: str, capability: tuple[int, int], limit: int | None) -> str | None:
@@ -138,9 +138,9 @@ def assembled(ptx: str, capability: tuple[int, int], limit: int | None) -> str |
 
 def table(compiled: Iterator[Compiled]) -> Iterator[str]:
     """Markdown, a line at a time."""
-    form = "| {:<14} | {:<8} | {:>3} | {:>9} | {:>7} | {:>6} | {:>7} |"
-    yield form.format("kernel", "logits", "cc", "registers", "spilled", "shared", "float64")
-    yield "|" + "|".join("-" * width for width in (16, 10, 5, 11, 9, 8, 9)) + "|"
+    form = "| {:<14} | {:<8} | {:>3} | {:>9} | {:>5} | {:>6} | {:>7} |"
+    yield form.format("kernel", "logits", "cc", "registers", "local", "shared", "float64")
+    yield "|" + "|".join("-" * width for width in (16, 10, 5, 11, 7, 8, 9)) + "|"
     for each in compiled:
         yield form.format(*each.row())
 

@@ -148,8 +148,10 @@ def prepare(frames, labels, targets, width, columns, keeping, totals, total_expo
     """What a thread needs to know: see ``advance``; and its state before the first frame, as if in the first blank."""
     b, backward, j = np.int64(cuda.blockIdx.x), cuda.blockIdx.y == 1, np.int32(cuda.threadIdx.x)
     count, length, zero = np.int32(frames[b]), np.int32(labels[b]), totals.dtype.type(0)
-    for slot in range(j, 2 * CHUNK, cuda.blockDim.x):
+    slot = j
+    while slot < 2 * CHUNK:
         borders[0, 0, slot], borders[1, 0, slot], border_exponents[0, slot] = zero, zero, LOWEST
+        slot = np.int32(slot + cuda.blockDim.x)
     cuda.syncthreads()
     has_label, sign = j < length, np.int32(-1) if backward else np.int32(1)
     blank_column, label = (np.int32(length - j), np.int32(length - 1 - j)) if backward else (j, j)

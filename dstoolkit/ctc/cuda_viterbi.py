@@ -86,7 +86,7 @@ def best_paths(frames, labels, targets, faults, log_scales, relative, steps, sta
         for back in range(count):
             t = count - 1 - back
             states[b, t] = state
-            move = np.int64(steps[b, t, state // 2])
-            state -= move & 3 if state % 2 else move >> 2
+            came = np.int64(steps[b, t, state // 2])
+            state -= came & 3 if state % 2 else came >> 2
     else:
         scores[b] = -np.inf
