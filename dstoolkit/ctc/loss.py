@@ -25,9 +25,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dstoolkit.ctc import operators
 from dstoolkit.ctc.arguments import check_shapes, padded, required_frames
 from dstoolkit.ctc.backend import Backend, chosen
-from dstoolkit.ctc.operators import ctc_forward
 from dstoolkit.interfaces import BLANK, Loss
 
 Reduction = Literal["none", "sum", "mean"]
@@ -63,8 +63,7 @@ def ctc_loss(
     if chosen(backend, logits.device) == "torch":
         losses = torch_loss(logits, logit_lengths, targets, target_lengths, *options)
     else:
-        with_gradient = torch.is_grad_enabled() and logits.requires_grad
-        losses = ctc_forward(logits, logit_lengths, targets, target_lengths, *options, with_gradient)[0]
+        losses = operators.losses(logits, logit_lengths, targets, target_lengths, *options)
     if zero_infinity:
         losses = torch.where(losses == math.inf, 0.0, losses)
     if reduction == "none":
