@@ -1,26 +1,34 @@
-"""The CTC loss and its gradient on the CPU, on torch tensors without copies: three passes of Numba kernels.
+"""The CTC loss and its gradient on the CPU, on torch tensors without copies: two passes of Numba kernels.
 
-``forward``: the softmax of every frame and the emissions of the target's tokens (``cpu_rows.forward_rows``, threads
-share the frames), then the recursion (``cpu_recursion``, threads share the utterances). ``backward``: softmax minus
-posterior, each element written once (``cpu_rows.backward_rows``). The emissions and forward values are the only scratch
-memory. The results do not depend on the number of threads. Compiled code is cached on disk, beside the source or where
-``NUMBA_CACHE_DIR`` says.
+``forward`` (``cpu_recursion``): for each utterance the softmax of its frames, the emissions of its target's tokens and
+the forward-backward recursion, by one thread in its own cache; threads share the utterances, the longest dealt first.
+``backward`` (``cpu_rows``): softmax minus posterior, each element written once; threads share the frames. The results
+do not depend on the number of threads. Compiled code is cached on disk, beside the source or where ``NUMBA_CACHE_DIR``
+says.
 """
 
 from __future__ import annotations
 
+import math
 import threading
+from typing import Any
 
 import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-from dstoolkit.ctc.cpu_recursion import SAFE, recursion, shares
-from dstoolkit.ctc.cpu_rows import backward_rows, forward_rows
+from dstoolkit.ctc.cpu_log import log_domain
+from dstoolkit.ctc.cpu_recursion import LOST, SAFE, forward_pass
+from dstoolkit.ctc.cpu_rows import backward_rows
 
 # Numba's fallback threading layer ends the process when two Python threads enter it at once.
 ONE_AT_A_TIME = threading.Lock()
+KEPT = 2**26  # bytes
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+_scratch: dict[str, FloatArray] = {}  # used under the lock
+WORTH_WAKING = 50_000  # nanoseconds or so of work, below which other threads wake too late to help
 
 
 def forward(
@@ -43,34 +51,35 @@ def forward(
     values = numbers(logits)
     batch, frames, vocab = logits.shape
     columns = min(vocab, targets.shape[1] + 1)
-    losses = values.new_empty(batch)
     occupancy = values.new_empty(batch, frames, columns if with_gradient else 0)
     rows = values.new_empty(batch, frames, 3)
-    emissions, offsets, penalties = np.empty((batch, frames, columns)), np.empty((batch, frames)), np.empty((batch, 0))
     regular = label_smoothing != 0 or entropy_weight != 0
-    if regular:
-        penalties = np.zeros((batch, frames))
-    where = logit_lengths.numpy(), targets.numpy(), target_lengths.numpy(), blank
+    penalties = np.zeros((batch, frames if regular else 0))
+    inputs = values.numpy(), logit_lengths.numpy(), targets.numpy(), target_lengths.numpy(), blank
+    offsets, exact = np.empty((batch, frames)), np.empty(batch)
     with ONE_AT_A_TIME:
-        threads = use_threads()
-        forward_rows(
-            values.numpy(),
-            *where,
+        threads = threads_for(batch * frames * (vocab + 4 * columns))
+        forward_pass(
+            shares(inputs[1], inputs[3], vocab, threads),
+            *inputs,
             label_smoothing,
             entropy_weight,
+            safe,
+            scratch("emissions", (threads, frames, columns)),
+            scratch("forward", (threads, frames + 1, 2, targets.shape[1] + 2)),
             rows.numpy(),
-            emissions,
             offsets,
             penalties,
-            threads,
+            exact,
+            occupancy.numpy(),
         )
-        dealt = shares(where[0], where[2], min(threads, max(batch, 1)))
-        recursion(
-            values.numpy(), *where, rows.numpy(), emissions, offsets, safe, losses.numpy(), occupancy.numpy(), dealt
-        )
+    for b in np.flatnonzero(exact == LOST).tolist():
+        length, labels = logit_lengths[b], inputs[2][b, : target_lengths[b]]
+        own = inputs[0][b, :length], labels, blank, rows[b].numpy(), offsets[b]
+        exact[b] = log_domain(*own, columns == vocab, occupancy[b].numpy())
     if regular:
-        losses = losses * (1 - label_smoothing) + torch.from_numpy(penalties.sum(axis=1)).to(losses.dtype)
-    return losses, occupancy, rows
+        exact = exact * (1 - label_smoothing) + penalties.sum(axis=1)
+    return torch.from_numpy(exact).to(values.dtype), occupancy, rows
 
 
 def backward(
@@ -89,23 +98,40 @@ def backward(
     """The gradient with respect to ``logits``, in their shape and dtype, from what ``forward`` gave."""
     values = numbers(logits)
     gradient = torch.empty_like(values)
+    inputs = values.numpy(), logit_lengths.numpy(), targets.numpy(), target_lengths.numpy(), blank
+    found = losses.numpy(), occupancy.numpy(), rows.numpy()
+    weights = grad_losses.to(values.dtype).contiguous().numpy()
     with ONE_AT_A_TIME:
-        backward_rows(
-            grad_losses.to(values.dtype).contiguous().numpy(),
-            values.numpy(),
-            logit_lengths.numpy(),
-            targets.numpy(),
-            target_lengths.numpy(),
-            blank,
-            label_smoothing,
-            entropy_weight,
-            losses.numpy(),
-            occupancy.numpy(),
-            rows.numpy(),
-            gradient.numpy(),
-            use_threads(),
-        )
+        threads = threads_for(values.numel())
+        options = (label_smoothing, entropy_weight)
+        backward_rows(threads, weights, *inputs, *options, *found, gradient.numpy())
     return gradient.to(logits.dtype)
+
+
+def scratch(name: str, shape: tuple[int, ...]) -> FloatArray:
+    """Memory kept from call to call, up to ``KEPT`` bytes a name: fresh pages cost as much as the work on them."""
+    size = math.prod(shape)
+    if 8 * size > KEPT:
+        return np.empty(shape)
+    if name not in _scratch or len(_scratch[name]) < size:
+        _scratch[name] = np.empty(size)
+    return _scratch[name][:size].reshape(shape)
+
+
+def shares(lengths: IntArray, target_lengths: IntArray, vocab: int, threads: int) -> IntArray:
+    """Utterances by thread, ``(threads, batch)`` filled up with -1; the longest first, to the least busy thread."""
+    if threads == 1:
+        return np.arange(len(lengths))[None]
+    costs = lengths * (vocab + 4 * target_lengths + 32)  # a position has two states and two directions
+    dealt = np.full((threads, len(costs)), -1)
+    busy = [0] * threads
+    counts = [0] * threads
+    for b in np.argsort(-costs, kind="stable").tolist():
+        thread = busy.index(min(busy))
+        dealt[thread, counts[thread]] = b
+        counts[thread] += 1
+        busy[thread] += int(costs[b])
+    return dealt
 
 
 def numbers(logits: Tensor) -> Tensor:
@@ -113,14 +139,14 @@ def numbers(logits: Tensor) -> Tensor:
     return (logits if logits.dtype == torch.float64 else logits.float()).detach()
 
 
-def use_threads() -> int:
-    """As many threads as torch uses, if Numba has them.
+def threads_for(work: int) -> int:
+    """As many threads as torch uses, if Numba has them; one for little work.
 
     Both run on one OpenMP library, torch's; when Numba starts its threads it sets their number for torch too, which
     would change torch's sums from then on. So it is set back.
     """
     wanted = torch.get_num_threads()
-    threads = min(wanted, int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    threads = min(wanted, int(numba.config.NUMBA_NUM_THREADS)) if work >= WORTH_WAKING else 1  # type: ignore[attr-defined]
     numba.set_num_threads(threads)
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)

@@ -1,12 +1,11 @@
 """CTC on the CPU, frame by frame: the softmax before the recursion and the gradient after it.
 
 Frames are worked in blocks that fit the first-level cache: a pass over the logits finds the maxima, the next takes
-exponentials over the whole block, so that a vocabulary of 29 fills vector registers as well as one of 5,000. Blocks are
-dealt to the threads in turn, so that padding, which costs nothing, is shared out too.
+exponentials over the whole block, so that a vocabulary of 29 fills vector registers as well as one of 5,000.
 
-``rows[b, t]`` is (largest logit m, 1 / sum exp(logit - m), entropy in nats or 0). ``emissions[b, t, k]`` is column k's
-probability over the largest one among the columns, float64, and ``offsets[b, t]`` the log of that largest probability:
-the recursion multiplies by numbers of which one is exactly 1, and the logs are summed. Columns are the whole vocabulary
+``rows[t]`` is (largest logit m, 1 / sum exp(logit - m), entropy in nats or 0). ``emissions[t, k]`` is column k's
+probability over the largest one among the columns, float64, and ``offsets[t]`` the log of that largest probability: the
+recursion multiplies by numbers of which one is exactly 1, and the logs are summed. Columns are the whole vocabulary
 where that is not larger than the longest target and its blank; otherwise the blank, then the target's positions.
 """
 
@@ -25,66 +24,33 @@ kernel = njit(cache=True, nogil=True, fastmath=REASSOCIATE)
 driver = njit(cache=True, nogil=True, parallel=True)
 
 
-@driver
-def forward_rows(
-    logits: Any,
-    lengths: Any,
-    targets: Any,
-    target_lengths: Any,
-    blank: int,
-    label_smoothing: float,
-    entropy_weight: float,
-    rows: Any,
-    emissions: Any,
-    offsets: Any,
-    penalties: Any,
-    threads: int,
-) -> None:
-    """Fills ``rows``, ``emissions``, ``offsets`` and ``penalties`` ``(batch, frames)``, the regularisers' terms."""
-    batch, frames, vocab = logits.shape
-    step = max(1, BLOCK // vocab)
-    blocks = (frames + step - 1) // step
-    for thread in prange(threads):
-        work, precise = np.empty(step * vocab, logits.dtype), np.empty(step * emissions.shape[2])
-        for each in range(thread, batch * blocks, threads):
-            b, start = each // blocks, each % blocks * step
-            forward_block(
-                logits[b, start : min(start + step, lengths[b])],
-                targets[b, : target_lengths[b]],
-                blank,
-                label_smoothing,
-                entropy_weight,
-                rows[b, start : start + step],
-                emissions[b, start : start + step],
-                offsets[b, start : start + step],
-                penalties[b, start : start + step],
-                work,
-                precise,
-            )
-
-
 @kernel
-def forward_block(
+def softmax_and_emissions(
     values: Any,
     labels: Any,
     blank: int,
     label_smoothing: float,
     entropy_weight: float,
-    rows: Any,
     emissions: Any,
+    rows: Any,
     offsets: Any,
     penalties: Any,
-    work: Any,
-    precise: Any,
 ) -> None:
-    """A few frames of one utterance; ``values`` are those within its length, ``rows`` may be more."""
-    rows[len(values) :] = 0
-    maxima(values, rows)
-    if emissions.shape[1] == values.shape[1]:
-        dense_emissions(values, rows, emissions, offsets, precise)
-    else:
-        normalise(values, rows, offsets, work)
-        gather(values, labels, blank, rows, emissions, offsets)
+    """Of one utterance: fills the last four, ``rows`` beyond its frames with 0, ``penalties`` if there is any."""
+    frames, vocab = values.shape
+    step = max(1, BLOCK // vocab)
+    dense = emissions.shape[1] == vocab
+    work, precise = np.empty(0 if dense else step * vocab, values.dtype), np.empty(step * vocab if dense else 0)
+    rows[frames:] = 0
+    for start in range(0, frames, step):
+        end = min(start + step, frames)
+        block = values[start:end]
+        maxima(block, rows[start:end])
+        if dense:
+            dense_emissions(block, rows[start:end], emissions[start:end], offsets[start:end], precise)
+        else:
+            normalise(block, rows[start:end], offsets[start:end], work)
+            gather(block, labels, blank, rows[start:end], emissions[start:end], offsets[start:end])
     if label_smoothing != 0.0 or entropy_weight != 0.0:
         regularise(values, label_smoothing, entropy_weight, rows, penalties)
 
@@ -178,6 +144,7 @@ def regularise(values: Any, label_smoothing: float, entropy_weight: float, rows:
 
 @driver
 def backward_rows(
+    threads: int,
     grad_losses: Any,
     logits: Any,
     lengths: Any,
@@ -190,7 +157,6 @@ def backward_rows(
     occupancy: Any,
     rows: Any,
     gradient: Any,
-    threads: int,
 ) -> None:
     """Fills ``gradient``: each frame's softmax minus its occupancy, times the gradient of the utterance's loss."""
     batch, frames, vocab = logits.shape

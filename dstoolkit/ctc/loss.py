@@ -60,7 +60,7 @@ def ctc_loss(
     if targets.dim() == 1:
         targets = padded(targets, target_lengths)
     options = (blank, label_smoothing, entropy_weight)
-    if chosen(backend, logits.device) == "torch":
+    if chosen(backend, logits.device, targets.shape[1]) == "torch":
         losses = torch_loss(logits, logit_lengths, targets, target_lengths, *options)
     else:
         losses = operators.losses(logits, logit_lengths, targets, target_lengths, *options)

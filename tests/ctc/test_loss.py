@@ -327,6 +327,11 @@ def test_a_backend_that_is_named_and_cannot_run_is_an_error_and_auto_falls_back_
         assert backend.chosen("auto", gpu) == "torch"
         assert backend.chosen("auto", torch.device("cpu")) == "numba"
         assert backend.chosen("torch", gpu) == "torch"
+        assert backend.chosen("auto", torch.device("cpu"), cuda.MOST_LABELS + 1) == "numba"
+    monkeypatch.setattr(cuda, "available", lambda: None)
+    assert backend.chosen("auto", gpu, cuda.MOST_LABELS) == "numba"
+    with pytest.warns(RuntimeWarning, match="targets of 1024 labels are longer than 1023"):
+        assert backend.chosen("auto", gpu, cuda.MOST_LABELS + 1) == "torch"
     with pytest.raises(ConfigError, match="expected auto, numba or torch"):
         backend.chosen("cudnn", gpu)
     with pytest.raises(ConfigError, match="device 'mps'"):

@@ -1,9 +1,10 @@
-"""The CTC loss, forward and backward from the logits: ours, torch's, and cuDNN's on a GPU, in turn in one process.
+"""The CTC loss, forward and backward from the logits: ours, torch's, and cuDNN's on a GPU, in one process.
 
     python tools/bench/ctc.py [--device cpu|cuda] [--repeats 15] [--threads N] [--case T,B,V,U]... [--json FILE]
 
 T frames, B utterances, V tokens, U labels. Random logits and targets; all utterances have full length. All start from
-the same logits tensor and end with its gradient; torch's loss gets what it needs, log_softmax, inside the time.
+the same logits tensor and end with its gradient; torch's loss gets what it needs, log_softmax, inside the time. They
+take turns, four calls in a row each, of which the first does not count.
 
 - ratio: torch's median over ours; above 1 we are faster. "cudnn": the same for cuDNN's, where it takes the case.
 - softmax: our median over that of torch's softmax and its gradient alone, which any CTC loss contains.
@@ -47,6 +48,7 @@ GRID = [
     (750, 1, 5000, 60),
     (50, 4, 12, 8),
 ]
+BURST = 4  # calls in a row
 HEAVY = 50_000_000  # logits, from which a case is repeated a third as often
 FIRST_CALL = (
     "from dstoolkit.ctc.loss import ctc_loss; import torch, time; x = torch.randn(2, 50, 29, requires_grad=True); \
@@ -116,11 +118,10 @@ def measure(case: tuple[int, ...], device: torch.device, repeats: int) -> dict[s
         runs["barriers"] = barriers(frames)
         runs = {name: run for name, run in runs.items() if possible(run)}
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(1 + (repeats if logits.numel() < HEAVY else max(3, repeats // 3))):
+    for _ in range(repeats if logits.numel() < HEAVY else max(3, repeats // 3)):
         for name, run in runs.items():
-            took = timed(run, device)
-            if repeat:  # the first warms up
-                times[name].append(took)
+            burst = [timed(run, device) for _ in range(BURST)]
+            times[name] += burst[1:]  # the first finds the caches full of another's data
     median = {name: statistics.median(each) for name, each in times.items()}
     ours = median["ours"]
     return {
