@@ -41,8 +41,16 @@ def why_not(device: str, labels: int) -> str | None:
 
         if labels > cuda.MOST_LABELS:
             return f"targets of {labels} labels are longer than {cuda.MOST_LABELS}"
-        return cuda.available()
+        return missing_on_gpus()
     return f"there are none for the device '{device}'"
+
+
+@functools.cache
+def missing_on_gpus() -> str | None:
+    """``cuda.available``, asked once: it looks at packages and drivers."""
+    from dstoolkit.ctc import cuda
+
+    return cuda.available()
 
 
 @functools.cache

@@ -12,7 +12,6 @@ done raises ValueError (``raise_pending``). Nothing is raised, or looked at, whi
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 
 import torch
@@ -26,7 +25,6 @@ NEEDED = (7, 5)  # compute capability
 INSTALL = "install dstoolkit[cuda12] or dstoolkit[cuda13]"
 
 
-@functools.cache
 def available() -> str | None:
     """Why the kernels cannot run here, or None where they can."""
     if importlib.util.find_spec("numba_cuda") is None:

@@ -315,7 +315,7 @@ def test_options_out_of_range(options):
 
 
 def test_a_backend_that_is_named_and_cannot_run_is_an_error_and_auto_falls_back_and_says_so_once(monkeypatch):
-    monkeypatch.setattr(cuda, "available", lambda: "there is no such thing")
+    monkeypatch.setattr(backend, "missing_on_gpus", lambda: "there is no such thing")
     backend.say_once.cache_clear()
     gpu = torch.device("cuda")
     with pytest.raises(ConfigError, match="backend: numba: there is no such thing"):
@@ -328,7 +328,7 @@ def test_a_backend_that_is_named_and_cannot_run_is_an_error_and_auto_falls_back_
         assert backend.chosen("auto", torch.device("cpu")) == "numba"
         assert backend.chosen("torch", gpu) == "torch"
         assert backend.chosen("auto", torch.device("cpu"), cuda.MOST_LABELS + 1) == "numba"
-    monkeypatch.setattr(cuda, "available", lambda: None)
+    monkeypatch.setattr(backend, "missing_on_gpus", lambda: None)
     assert backend.chosen("auto", gpu, cuda.MOST_LABELS) == "numba"
     with pytest.warns(RuntimeWarning, match="targets of 1024 labels are longer than 1023"):
         assert backend.chosen("auto", gpu, cuda.MOST_LABELS + 1) == "torch"
