@@ -65,7 +65,8 @@ def log_emissions(logits: Any, labels: Any, blank: int, rows: Any, offsets: Any,
 @inlined
 def log_add(a: float, b: float, c: float) -> float:
     """log(e^a + e^b + e^c) for finite arguments."""
-    top = max(a, max(b, c))
+    top = a if a > b else b  # Python's max cannot be vectorised
+    top = c if c > top else top
     return top + log_1_to_3(exp64(a - top) + exp64(b - top) + exp64(c - top))
 
 

@@ -20,7 +20,7 @@ from numba.extending import intrinsic, overload
 REASSOCIATE = {"reassoc", "contract", "nsz"}  # sums may be taken in vector order; NaN and infinity keep their meaning
 f32 = np.float32
 # By LLVM, not by Numba: the caller's REASSOCIATE would make (x + 1.5 * 2^52) - 1.5 * 2^52 the x it came from.
-inlined = njit(forceinline=True, fastmath={"contract"}, cache=True)
+inlined = njit(forceinline=True, fastmath={"contract"}, cache=True, error_model="numpy")  # no check for 0 divisors
 
 
 def _bitcast(source: Any, result: Any, llvm: Any) -> Any:
