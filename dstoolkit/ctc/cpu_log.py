@@ -11,14 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from dstoolkit.ctc.exponential import REASSOCIATE, exp64, inlined, log_1_to_3
+from dstoolkit.ctc.compiled import inlined, kernel
+from dstoolkit.ctc.exponential import exp64, log_1_to_3
 
 IMPOSSIBLE = -1e300  # minus infinity, but finite: differences are never NaN
 ONE = np.uint64(1)
-
-kernel = njit(cache=True, nogil=True, fastmath=REASSOCIATE)
 
 
 @kernel

@@ -25,19 +25,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from dstoolkit.ctc.compiled import driver, kernel
 from dstoolkit.ctc.cpu_rows import softmax_and_emissions
-from dstoolkit.ctc.exponential import REASSOCIATE, float64_from_bits, int64_bits
+from dstoolkit.ctc.exponential import float64_from_bits, int64_bits
 
 SAFE = 2.0**-800
 LOST = -1.0  # in place of a loss: to be computed in the log domain
 LOG2 = 0.6931471805599453
 # Indices are unsigned where it matters: one that might be negative, and so count from the end, cannot be vectorised.
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-
-kernel = njit(cache=True, nogil=True, fastmath=REASSOCIATE)
-driver = njit(cache=True, nogil=True, parallel=True)
 
 
 @driver

@@ -14,14 +14,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from dstoolkit.ctc.exponential import REASSOCIATE, exp, exp64, largest
+from dstoolkit.ctc.compiled import driver, kernel
+from dstoolkit.ctc.exponential import exp, exp64, largest
 
 BLOCK = 2048  # logits worked at a time: 16 KiB in double precision, half of a first-level cache
-
-kernel = njit(cache=True, nogil=True, fastmath=REASSOCIATE)
-driver = njit(cache=True, nogil=True, parallel=True)
 
 
 @kernel

@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
-from dstoolkit.ctc.exponential import REASSOCIATE, exp64, largest
-
-compiled = njit(cache=True, nogil=True)
+from dstoolkit.ctc.compiled import in_order, kernel
+from dstoolkit.ctc.exponential import exp64, largest
 
 
 def viterbi(
@@ -35,7 +33,7 @@ def viterbi(
     return torch.from_numpy(states).to(logits.device), torch.from_numpy(scores).to(logits.device)
 
 
-@compiled
+@in_order
 def _batch(
     logits: Any, logit_lengths: Any, targets: Any, target_lengths: Any, blank: Any, states: Any, scores: Any
 ) -> None:
@@ -44,7 +42,7 @@ def _batch(
         scores[at] = _utterance(logits[at, :frames], labels, blank, states[at, :frames])
 
 
-@compiled
+@in_order
 def _utterance(logits: Any, labels: Any, blank: Any, path: Any) -> Any:
     """``(T, V)``, ``(U,)`` -> the score; ``path`` ``(T,)`` is written where there is one."""
     frames, count = len(logits), 2 * len(labels) + 1
@@ -70,7 +68,7 @@ def _utterance(logits: Any, labels: Any, blank: Any, path: Any) -> Any:
     return best[last] + certainty
 
 
-@compiled
+@in_order
 def _step(best: Any, steps: Any, logits: Any, highest: Any, labels: Any, blank: Any, t: Any, frames: Any) -> None:
     """Frame t, in place: states downwards, so that those below still hold the frame before.
 
@@ -87,7 +85,7 @@ def _step(best: Any, steps: Any, logits: Any, highest: Any, labels: Any, blank: 
         best[s], steps[s] = term + (logits[label] - highest), step
 
 
-@njit(cache=True, nogil=True, fastmath=REASSOCIATE)
+@kernel
 def _peak(row: Any) -> Any:
     """The largest logit, and the sum of exp(logit - largest); NaN where a row holds NaN or +inf or -inf alone."""
     highest = np.float64(largest(row))

@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, overload
 
-REASSOCIATE = {"reassoc", "contract", "nsz"}  # sums may be taken in vector order; NaN and infinity keep their meaning
+from dstoolkit.ctc.compiled import inlined, kernel
+
 f32 = np.float32
-# By LLVM, not by Numba: the caller's REASSOCIATE would make (x + 1.5 * 2^52) - 1.5 * 2^52 the x it came from.
-inlined = njit(forceinline=True, fastmath={"contract"}, cache=True, error_model="numpy")  # no check for 0 divisors
 
 
 def _bitcast(source: Any, result: Any, llvm: Any) -> Any:
@@ -151,7 +150,7 @@ def from_order_key(context: Any, key: Any) -> Any:
     return (types.float32 if key == types.int32 else types.float64)(key), generate
 
 
-@njit(fastmath=REASSOCIATE)
+@kernel
 def largest(row: Any) -> Any:
     """The maximum of a one-dimensional array; NaN where it holds a NaN.
 

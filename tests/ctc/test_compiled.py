@@ -1,0 +1,45 @@
+"""Compiled code on disk: found again by a second process, not found by another version of the sources, dispensable."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from dstoolkit.ctc import compiled
+compiled.SOURCES = sys.argv[1]
+from dstoolkit.ctc import exponential
+import numpy
+exponential.largest(numpy.ones(3))
+print(sum(exponential.largest.stats.cache_hits.values()))
+"""
+
+
+def hits(folder, version: str) -> int:
+    command = [sys.executable, "-c", PROGRAM, version]
+    run = subprocess.run(command, env=os.environ | {"NUMBA_CACHE_DIR": str(folder)}, check=True, capture_output=True)
+    return int(run.stdout)
+
+
+def test_code_is_kept_for_the_same_sources_only(tmp_path):
+    assert [hits(tmp_path, version) for version in ("one", "one", "two", "two")] == [0, 1, 0, 1]
+
+
+def test_without_a_folder_to_write_to_code_is_compiled_at_each_start(monkeypatch):
+    from dstoolkit.ctc import compiled
+
+    real = compiled.njit
+
+    def refuse(cache=False, **options):
+        if cache:
+
+            def no_folder(function):
+                raise RuntimeError("cannot cache function: no locator available")
+
+            return no_folder
+        return real(**options)
+
+    monkeypatch.setattr(compiled, "njit", refuse)
+    assert compiled.compiled(nogil=True)(lambda x: x + 1)(2) == 3
