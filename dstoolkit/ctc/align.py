@@ -74,7 +74,8 @@ def viterbi(
     """
     check_shapes(logits, logit_lengths, targets, target_lengths, blank)
     targets = padded(targets, target_lengths) if targets.dim() == 1 else targets
-    check_values(logits, logit_lengths.cpu(), targets.cpu(), target_lengths.cpu(), blank)
+    lengths, labels, counts = (each.to("cpu", torch.int64) for each in (logit_lengths, targets, target_lengths))
+    check_values(logits, lengths, labels, counts, blank)
     if logits.is_cuda:
         from dstoolkit.ctc import cuda
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import torch
 from torch import Tensor
+
+from dstoolkit.ctc.compiled import kernel
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -37,16 +40,26 @@ def check_values(logits: Tensor, logit_lengths: Tensor, targets: Tensor, target_
     """Lengths and labels on the CPU, ``targets`` padded. Raises ValueError that names the first faulty utterance."""
     _, frames, vocab = logits.shape
     lengths, labels, counts = logit_lengths.numpy(), targets.numpy(), target_lengths.numpy()
-    for name, values, limit in (("frames", lengths, frames), ("labels", counts, labels.shape[1])):
-        if values.size and (values.min() < 0 or values.max() > limit):
-            at = int(((values < 0) | (values > limit)).argmax())
-            raise ValueError(f"utterance {at}: length of {values[at]} {name}; expected 0 to {limit}")
-    if labels.size and (labels.min() < 0 or labels.max() >= vocab or (labels == blank).any()):
-        wrong = (labels < 0) | (labels >= vocab) | (labels == blank)
-        wrong &= np.arange(labels.shape[1]) < counts[:, None]  # padding may hold anything
-        if wrong.any():
-            at, position = np.argwhere(wrong)[0].tolist()
-            raise ValueError(fault(at, int(labels[at, position]), vocab, blank))
+    at = faulty(lengths, labels, counts, blank, frames, vocab)
+    if at < 0:
+        return
+    for name, length, limit in (("frames", lengths[at], frames), ("labels", counts[at], labels.shape[1])):
+        if not 0 <= length <= limit:
+            raise ValueError(f"utterance {at}: length of {length} {name}; expected 0 to {limit}")
+    wrong = next(each for each in labels[at, : counts[at]].tolist() if each == blank or not 0 <= each < vocab)
+    raise ValueError(fault(at, wrong, vocab, blank))
+
+
+@kernel
+def faulty(lengths: Any, labels: Any, counts: Any, blank: int, frames: int, vocab: int) -> int:
+    """The first utterance with a length or label that cannot be; -1 where there is none."""
+    for b in range(len(lengths)):
+        if lengths[b] < 0 or lengths[b] > frames or counts[b] < 0 or counts[b] > labels.shape[1]:
+            return b
+        for i in range(counts[b]):
+            if labels[b, i] < 0 or labels[b, i] >= vocab or labels[b, i] == blank:
+                return b
+    return -1
 
 
 def fault(utterance: int, label: int, vocab: int, blank: int) -> str:

@@ -25,7 +25,6 @@ from dstoolkit.ctc.cpu_rows import backward_rows
 # Numba's fallback threading layer ends the process when two Python threads enter it at once.
 ONE_AT_A_TIME = threading.Lock()
 KEPT = 2**26  # bytes
-IntArray = np.ndarray[Any, np.dtype[np.int64]]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 _scratch: dict[str, FloatArray] = {}  # used under the lock
 WORTH_WAKING = 50_000  # nanoseconds or so of work, below which other threads wake too late to help
@@ -56,11 +55,11 @@ def forward(
     regular = label_smoothing != 0 or entropy_weight != 0
     penalties = np.zeros((batch, frames if regular else 0))
     inputs = values.numpy(), logit_lengths.numpy(), targets.numpy(), target_lengths.numpy(), blank
-    offsets, exact = np.empty((batch, frames)), np.empty(batch)
+    offsets, exact = np.empty((batch, frames, 2)), np.empty(batch)
     with ONE_AT_A_TIME:
         threads = threads_for(batch * frames * (vocab + 4 * columns))
         forward_pass(
-            shares(inputs[1], inputs[3], vocab, threads),
+            threads,
             *inputs,
             label_smoothing,
             entropy_weight,
@@ -118,22 +117,6 @@ def scratch(name: str, shape: tuple[int, ...]) -> FloatArray:
     return _scratch[name][:size].reshape(shape)
 
 
-def shares(lengths: IntArray, target_lengths: IntArray, vocab: int, threads: int) -> IntArray:
-    """Utterances by thread, ``(threads, batch)`` filled up with -1; the longest first, to the least busy thread."""
-    if threads == 1:
-        return np.arange(len(lengths))[None]
-    costs = lengths * (vocab + 4 * target_lengths + 32)  # a position has two states and two directions
-    dealt = np.full((threads, len(costs)), -1)
-    busy = [0] * threads
-    counts = [0] * threads
-    for b in np.argsort(-costs, kind="stable").tolist():
-        thread = busy.index(min(busy))
-        dealt[thread, counts[thread]] = b
-        counts[thread] += 1
-        busy[thread] += int(costs[b])
-    return dealt
-
-
 def numbers(logits: Tensor) -> Tensor:
     """Half-precision logits in single precision, and no part of a graph."""
     return (logits if logits.dtype == torch.float64 else logits.float()).detach()
@@ -147,7 +130,8 @@ def threads_for(work: int) -> int:
     """
     wanted = torch.get_num_threads()
     threads = min(wanted, int(numba.config.NUMBA_NUM_THREADS)) if work >= WORTH_WAKING else 1  # type: ignore[attr-defined]
-    numba.set_num_threads(threads)
+    if numba.get_num_threads() != threads:
+        numba.set_num_threads(threads)
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)
     return threads

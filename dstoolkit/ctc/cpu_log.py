@@ -23,7 +23,7 @@ ONE = np.uint64(1)
 def log_domain(logits: Any, labels: Any, blank: int, rows: Any, offsets: Any, dense: bool, occupancy: Any) -> float:
     """The loss of one utterance, infinite or not negative. Fills its ``occupancy``, if that has columns."""
     frames, last = len(logits), len(labels)
-    emissions = log_emissions(logits, labels, blank, rows, offsets, dense)
+    emissions = log_emissions(logits, labels, blank, rows, offsets)
     barred = np.full(last + 2, IMPOSSIBLE)
     for i in range(1, last):
         barred[i] = 0.0 if labels[i] != labels[i - 1] else IMPOSSIBLE
@@ -45,7 +45,7 @@ def log_domain(logits: Any, labels: Any, blank: int, rows: Any, offsets: Any, de
 
 
 @kernel
-def log_emissions(logits: Any, labels: Any, blank: int, rows: Any, offsets: Any, dense: bool) -> Any:
+def log_emissions(logits: Any, labels: Any, blank: int, rows: Any, offsets: Any) -> Any:
     """The blank's and each label's log-probability, ``(frames, U + 1)``."""
     emissions = np.empty((len(logits), len(labels) + 1))
     for t in range(len(logits)):
@@ -53,10 +53,9 @@ def log_emissions(logits: Any, labels: Any, blank: int, rows: Any, offsets: Any,
         row[0] = np.float64(logits[t, blank]) - top
         for i in range(len(labels)):
             row[i + 1] = np.float64(logits[t, labels[i]]) - top
-        scale = 0.0 if dense else row.max()  # what the offset is the log-probability of, against the frame's largest
-        log_total = offsets[t] - (scale if scale > -np.inf else 0.0)
+        log_total = np.log(offsets[t, 0])
         for k in range(len(row)):
-            row[k] = max(row[k] + log_total, IMPOSSIBLE)
+            row[k] = max(row[k] - log_total, IMPOSSIBLE)
     return emissions
 
 

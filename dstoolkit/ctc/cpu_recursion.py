@@ -40,7 +40,7 @@ ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 @driver
 def forward_pass(
-    dealt: Any,
+    threads: int,
     logits: Any,
     lengths: Any,
     targets: Any,
@@ -57,15 +57,15 @@ def forward_pass(
     losses: Any,
     occupancy: Any,
 ) -> None:
-    """Fills the last five, of which ``occupancy`` may have no columns. ``dealt[thread]`` lists a thread's utterances.
+    """Fills the last five, of which ``occupancy`` may have no columns.
 
     ``emissions`` ``(threads, frames, columns)`` and ``forward`` ``(threads, frames + 1, 2, max_target + 2)`` are
     scratch memory: of one utterance a thread, so that it stays in the core's cache.
     """
-    for thread in prange(len(dealt)):
-        for each in range(dealt.shape[1]):
-            b = dealt[thread, each]
-            if b >= 0:
+    thread_of = dealt(lengths, target_lengths, logits.shape[2], threads)
+    for thread in prange(threads):
+        for b in range(len(lengths)):
+            if thread_of[b] == thread:
                 values, labels = logits[b, : lengths[b]], targets[b, : target_lengths[b]]
                 losses[b] = utterance(
                     values,
@@ -81,6 +81,26 @@ def forward_pass(
                     penalties[b],
                     occupancy[b],
                 )
+
+
+@kernel
+def dealt(lengths: Any, target_lengths: Any, vocab: int, threads: int) -> Any:
+    """Each utterance's thread, ``(batch,)``: the longest is dealt first, each to the thread with the least work."""
+    costs, busy, thread_of = np.empty(len(lengths)), np.zeros(threads), np.zeros(len(lengths), np.int64)
+    for b in range(len(lengths)):
+        costs[b] = lengths[b] * (vocab + 4 * target_lengths[b] + 32)  # a position has two states and two directions
+    for _ in range(len(lengths) if threads > 1 else 0):
+        longest, least = 0, 0
+        for b in range(len(costs)):
+            if costs[b] > costs[longest]:
+                longest = b
+        for thread in range(threads):
+            if busy[thread] < busy[least]:
+                least = thread
+        thread_of[longest] = least
+        busy[least] += costs[longest]
+        costs[longest] = -1.0
+    return thread_of
 
 
 @kernel
@@ -101,9 +121,14 @@ def utterance(
     """One utterance's loss: NaN, infinite or not negative; ``LOST`` where it may be inexact."""
     softmax_and_emissions(values, labels, blank, label_smoothing, entropy_weight, emissions, rows, offsets, penalties)
     frames, count = len(values), len(labels)
-    log_scale, needed = 0.0, count
+    log_scale, product, needed = 0.0, 1.0, count
     for t in range(frames):
-        log_scale += offsets[t]
+        product *= offsets[t, 0]
+        log_scale += offsets[t, 1]
+        if product > 1e200:  # a logarithm for many frames
+            log_scale -= np.log(product)
+            product = 1.0
+    log_scale -= np.log(product)
     column, skip = np.empty(count, np.uint64), np.zeros(count + 2)
     dense = emissions.shape[1] == values.shape[1]
     for i in range(count):

@@ -4,9 +4,10 @@ Frames are worked in blocks that fit the first-level cache: a pass over the logi
 exponentials over the whole block, so that a vocabulary of 29 fills vector registers as well as one of 5,000.
 
 ``rows[t]`` is (largest logit m, 1 / sum exp(logit - m), entropy in nats or 0). ``emissions[t, k]`` is column k's
-probability over the largest one among the columns, float64, and ``offsets[t]`` the log of that largest probability: the
-recursion multiplies by numbers of which one is exactly 1, and the logs are summed. Columns are the whole vocabulary
-where that is not larger than the longest target and its blank; otherwise the blank, then the target's positions.
+probability over the largest one among the columns, float64: the recursion multiplies by numbers of which one is exactly
+1. ``offsets[t]`` is (sum exp(logit - m), that largest column's logit - m): with them the log of what was divided by.
+Columns are the whole vocabulary where that is not larger than the longest target and its blank; otherwise the blank,
+then the target's positions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numba import prange
 
 from dstoolkit.ctc.compiled import driver, kernel
-from dstoolkit.ctc.exponential import exp, exp64, largest
+from dstoolkit.ctc.exponential import exp, exp64, from_order_key, order_key, widened
 
 BLOCK = 2048  # logits worked at a time: 16 KiB in double precision, half of a first-level cache
 
@@ -38,72 +39,59 @@ def softmax_and_emissions(
     frames, vocab = values.shape
     step = max(1, BLOCK // vocab)
     dense = emissions.shape[1] == vocab
-    work, precise = np.empty(0 if dense else step * vocab, values.dtype), np.empty(step * vocab if dense else 0)
+    work = np.empty((0 if dense else step, vocab), values.dtype)
     rows[frames:] = 0
     for start in range(0, frames, step):
         end = min(start + step, frames)
-        block = values[start:end]
-        maxima(block, rows[start:end])
+        block, its_rows, its_offsets = values[start:end], rows[start:end], offsets[start:end]
+        maxima(block, its_rows)
         if dense:
-            dense_emissions(block, rows[start:end], emissions[start:end], offsets[start:end], precise)
+            exponentials(block, its_rows, its_offsets, emissions[start:end])
         else:
-            normalise(block, rows[start:end], offsets[start:end], work)
-            gather(block, labels, blank, rows[start:end], emissions[start:end], offsets[start:end])
+            exponentials(block, its_rows, its_offsets, work[: end - start])
+            gather(block, labels, blank, its_rows, emissions[start:end], its_offsets)
     if label_smoothing != 0.0 or entropy_weight != 0.0:
         regularise(values, label_smoothing, entropy_weight, rows, penalties)
 
 
 @kernel
 def maxima(values: Any, rows: Any) -> None:
-    for t in range(len(values)):
-        rows[t, 0] = largest(values[t])
+    """The largest logit of each row; NaN where it holds a NaN (see ``exponential.order_key``)."""
+    for t in range(values.shape[0]):
+        high = order_key(values[t, 0])
+        low = high
+        for v in range(1, values.shape[1]):
+            key = order_key(values[t, v])
+            high = key if key > high else high
+            low = key if key < low else low
+        least = from_order_key(low)
+        rows[t, 0] = least if np.isnan(least) else from_order_key(high)
 
 
 @kernel
-def finish(row: Any, offsets: Any, t: int, total: float, scale: float) -> None:
-    """A row with a NaN or +inf, or of -inf alone, has no softmax: infinity minus itself."""
-    broken = not np.isfinite(row[0])
-    row[1] = np.nan if broken else 1.0 / total
-    row[2] = 0.0
-    offsets[t] = np.nan if broken else scale - np.log(total)
-
-
-@kernel
-def dense_emissions(values: Any, rows: Any, emissions: Any, offsets: Any, work: Any) -> None:
-    """All probabilities over the largest, in double precision; their sum on the way."""
-    frames, vocab = values.shape
-    for t in range(frames):
-        top = np.float64(rows[t, 0])
-        for v in range(vocab):
-            work[t * vocab + v] = np.float64(values[t, v]) - top
-    for k in range(frames * vocab):
-        work[k] = exp64(work[k])
-    for t in range(frames):
-        total = 0.0
-        for v in range(vocab):
-            total += work[t * vocab + v]
-            emissions[t, v] = work[t * vocab + v]
-        finish(rows[t], offsets, t, total, 0.0)
-
-
-@kernel
-def normalise(values: Any, rows: Any, offsets: Any, work: Any) -> None:
-    """The sums of exponentials, these in the logits' precision.
+def exponentials(values: Any, rows: Any, offsets: Any, work: Any) -> None:
+    """Each row's exp(logit - largest) in ``work``, and their sum; ``work`` has the precision of the exponentials.
 
     The sums are double: a certain frame's 1 must not swallow the many small ones, or the error of a small loss shows.
+    A row with a NaN or +inf, or of -inf alone, has no softmax: infinity minus itself.
     """
     frames, vocab = values.shape
     for t in range(frames):
-        top = rows[t, 0]
+        top = widened(rows[t, 0], work)
         for v in range(vocab):
-            work[t * vocab + v] = values[t, v] - top
-    for k in range(frames * vocab):
-        work[k] = exp(work[k])
+            work[t, v] = widened(values[t, v], work) - top
+    flat = work.reshape(-1)
+    for k in range(len(flat)):
+        flat[k] = exp(flat[k])
     for t in range(frames):
         total = 0.0
         for v in range(vocab):
-            total += np.float64(work[t * vocab + v])
-        finish(rows[t], offsets, t, total, 0.0)
+            total += np.float64(work[t, v])
+        broken = not np.isfinite(rows[t, 0])
+        rows[t, 1] = np.nan if broken else 1.0 / total
+        rows[t, 2] = 0.0
+        offsets[t, 0] = np.nan if broken else total
+        offsets[t, 1] = 0.0
 
 
 @kernel
@@ -120,7 +108,7 @@ def gather(values: Any, labels: Any, blank: int, rows: Any, emissions: Any, offs
         scale = scale if scale > -np.inf else 0.0
         for k in range(len(labels) + 1):
             row[k] = exp64(row[k] - scale)
-        offsets[t] += scale
+        offsets[t, 1] = scale
 
 
 @kernel

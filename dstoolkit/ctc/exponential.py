@@ -119,6 +119,16 @@ def log_1_to_3(s: float) -> float:
     return p * f + (0.6931471805599453 if upper else 0.0)
 
 
+def widened(x: Any, like: Any) -> Any:
+    """``x`` in the precision of the array ``like``."""
+    raise NotImplementedError("for compiled code only")
+
+
+@overload(widened, inline="always", strict=False)
+def _widened(x: Any, like: Any) -> Any:
+    return (lambda x, like: np.float32(x)) if like.dtype == types.float32 else (lambda x, like: np.float64(x))
+
+
 def _ordered(builder: Any, bits: Any) -> Any:
     """The bits of a negative float, all but the sign, the other way round; its own inverse."""
     width = bits.type.width

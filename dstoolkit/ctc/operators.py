@@ -70,9 +70,9 @@ def run_forward(
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Checked and computed: losses, and what ``run_backward`` needs of them (see ``cpu.forward``)."""
-    integers = (logit_lengths, targets, target_lengths)
+    lengths, labels, counts = integers = [each.to(torch.int64) for each in (logit_lengths, targets, target_lengths)]
     if all(each.device.type == "cpu" for each in integers):
-        check_values(logits, *integers, blank)
+        check_values(logits, lengths, labels, counts, blank)
     result: tuple[Tensor, Tensor, Tensor] = kernels(logits.device).forward(
         logits.detach().contiguous(),
         *moved(logits.device, *integers),
