@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
@@ -72,10 +73,16 @@ def forward(
             exact,
             occupancy.numpy(),
         )
-    for b in np.flatnonzero(exact == LOST).tolist():
+
+    def again(b: int) -> None:
         length, labels = logit_lengths[b], inputs[2][b, : target_lengths[b]]
         own = inputs[0][b, :length], labels, blank, rows[b].numpy(), offsets[b]
         exact[b] = log_domain(*own, columns == vocab, occupancy[b].numpy())
+
+    lost = np.flatnonzero(exact == LOST).tolist()
+    if lost:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(again, lost))
     if regular:
         exact = exact * (1 - label_smoothing) + penalties.sum(axis=1)
     return torch.from_numpy(exact).to(values.dtype), occupancy, rows

@@ -230,3 +230,12 @@ def test_threads_change_nothing():
         torch.set_num_threads(threads)
     np.testing.assert_array_equal(losses, others)
     np.testing.assert_array_equal(gradient, other_gradient)
+
+
+@pytest.mark.parametrize(("frames", "count"), [(60, 1), (60, 6), (60, 30), (60, 60), (400, 20)])
+def test_random_logits_need_no_logarithms(frames, count, monkeypatch):
+    """Long pauses and fast speech alike: the tilt keeps forward and backward values where they meet."""
+    monkeypatch.setattr(cpu, "log_domain", None)  # a call would fail
+    targets = [[1 + at % 5 for at in range(count)]]
+    for scale in (0.01, 1.0):
+        check(noise(1, frames, 7, scale), targets, safe=2.0**-60)
