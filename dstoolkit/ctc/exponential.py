@@ -86,8 +86,8 @@ def exp32(x: np.float32) -> np.float32:
 
 
 def exp(x: Any) -> Any:
-    """``exp32`` or ``exp64`` by the argument's type."""
-    raise NotImplementedError("for compiled code only")
+    """``exp32`` or ``exp64`` by the argument's type; uncompiled, NumPy's."""
+    return np.exp(x)
 
 
 @overload(exp, inline="always", strict=False)
@@ -121,7 +121,7 @@ def log_1_to_3(s: float) -> float:
 
 def widened(x: Any, like: Any) -> Any:
     """``x`` in the precision of the array ``like``."""
-    raise NotImplementedError("for compiled code only")
+    return like.dtype.type(x)
 
 
 @overload(widened, inline="always", strict=False)

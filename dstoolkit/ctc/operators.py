@@ -119,7 +119,8 @@ class CTCFunction(torch.autograd.Function):
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         arguments = (*inputs, True)
         output = run_forward(*arguments)
-        ctx.save_for_backward(*inputs[:4], *output)
+        logits, *integers = inputs[:4]
+        ctx.save_for_backward(logits, *moved(logits.device, *integers), *output)  # not moved again by backward
         ctx.options = inputs[4:]
         return output[0]
 

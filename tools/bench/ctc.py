@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import commit
 from torch import Tensor
 
 from dstoolkit.ctc.loss import ctc_loss
@@ -260,13 +261,6 @@ def about(device: torch.device) -> str:
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     models = [each for each in Path("/proc/cpuinfo").read_text().splitlines() if each.startswith("model name")]
     return f"{models[0].split(':')[1].strip()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-def commit() -> str:
-    """The commit of the checkout, or nothing outside one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    return run.stdout.strip()
 
 
 if __name__ == "__main__":

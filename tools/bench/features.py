@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 
 import kaldi_native_fbank
 import numpy as np
+from common import commit
 
 from dstoolkit.data import audio
 from dstoolkit.features.fbank import Fbank, FbankConfig
@@ -113,12 +113,6 @@ def kaldi(ours: Features, rate: int) -> Callable[[np.ndarray], int] | None:
         return int(computer.num_frames_ready)
 
     return extract
-
-
-def commit() -> str:
-    """The commit of the checkout, or nothing outside one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 if __name__ == "__main__":
