@@ -1,6 +1,7 @@
 """Imports go down the house's order only, and the light doors stay light.
 
-errors < config, stamp, hookspecs < interfaces < plugins and the rooms < pipeline < corpora, training < testing < cli.
+errors < config, stamp, hookspecs, compiled < interfaces < plugins and the rooms < pipeline < corpora, training
+< testing < cli (of one level: no import of each other).
 Those of one level do not import each other, so neither do the rooms. Imports inside functions count. Two files have a
 reason to differ: ``builtins.py`` registers what lies above it, and ``hookspecs.py`` names the classes of
 ``interfaces.py`` in types that only type checkers read.
@@ -20,7 +21,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "dstoolkit"
 LEVELS = [
     {"errors"},
-    {"config", "stamp", "hookspecs"},
+    {"config", "stamp", "hookspecs", "compiled"},
     {"interfaces"},
     {"plugins", "data", "features", "text", "models", "ctc", "decoding", "scoring"},
     {"pipeline"},

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dstoolkit.ctc.compiled import kernel
+from dstoolkit.compiled import kernel
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)

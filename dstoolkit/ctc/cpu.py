@@ -10,25 +10,21 @@ says.
 from __future__ import annotations
 
 import math
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from dstoolkit.compiled import ONE_AT_A_TIME, threads_for
 from dstoolkit.ctc.cpu_log import log_domain
 from dstoolkit.ctc.cpu_recursion import LOST, SAFE, forward_pass
 from dstoolkit.ctc.cpu_rows import backward_rows
 
-# Numba's fallback threading layer ends the process when two Python threads enter it at once.
-ONE_AT_A_TIME = threading.Lock()
 KEPT = 2**26  # bytes
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 _scratch: dict[str, FloatArray] = {}  # used under the lock
-WORTH_WAKING = 50_000  # nanoseconds or so of work, below which other threads wake too late to help
 
 
 def forward(
@@ -127,18 +123,3 @@ def scratch(name: str, shape: tuple[int, ...]) -> FloatArray:
 def numbers(logits: Tensor) -> Tensor:
     """Half-precision logits in single precision, and no part of a graph."""
     return (logits if logits.dtype == torch.float64 else logits.float()).detach()
-
-
-def threads_for(work: int) -> int:
-    """As many threads as torch uses, if Numba has them; one for little work.
-
-    Both run on one OpenMP library, torch's; when Numba starts its threads it sets their number for torch too, which
-    would change torch's sums from then on. So it is set back.
-    """
-    wanted = torch.get_num_threads()
-    threads = min(wanted, int(numba.config.NUMBA_NUM_THREADS)) if work >= WORTH_WAKING else 1  # type: ignore[attr-defined]
-    if numba.get_num_threads() != threads:
-        numba.set_num_threads(threads)
-    if torch.get_num_threads() != wanted:
-        torch.set_num_threads(wanted)
-    return threads

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dstoolkit.ctc.compiled import inlined, kernel
+from dstoolkit.compiled import inlined, kernel
 from dstoolkit.ctc.exponential import exp64, log_1_to_3
 
 IMPOSSIBLE = -1e300  # minus infinity, but finite: differences are never NaN

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from dstoolkit.ctc.compiled import driver, kernel
+from dstoolkit.compiled import driver, kernel
 from dstoolkit.ctc.cpu_rows import softmax_and_emissions
 from dstoolkit.ctc.exponential import float64_from_bits, int64_bits
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from dstoolkit.ctc.compiled import driver, kernel
+from dstoolkit.compiled import driver, kernel
 from dstoolkit.ctc.exponential import exp, exp64, from_order_key, order_key, widened
 
 BLOCK = 2048  # logits worked at a time: 16 KiB in double precision, half of a first-level cache

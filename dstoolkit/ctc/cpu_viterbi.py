@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dstoolkit.ctc.compiled import in_order, kernel
+from dstoolkit.compiled import in_order, kernel
 from dstoolkit.ctc.exponential import exp64, largest
 
 

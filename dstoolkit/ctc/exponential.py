@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from dstoolkit.ctc.compiled import inlined, kernel
+from dstoolkit.compiled import inlined, kernel
 
 f32 = np.float32
 
