@@ -101,10 +101,12 @@ class Word:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One decoded text. ``score`` is its total log-probability (natural log); larger is better.
+    """One decoded text. ``score`` is what hypotheses are ranked by (natural log); larger is better.
 
     ``tokens`` are token ids without blanks; ``frames`` the output frame at which each token begins;
-    ``confidences`` one value in [0, 1] per token.
+    ``confidences`` one value in [0, 1] per token. Where a decoder leaves frames, confidences and words empty,
+    recognition fills them in by forced alignment. ``acoustic`` is the network's log-probability of the tokens (None:
+    the score), ``lm`` the language model's of the text, unweighted; what else a score holds is the decoder's own.
     """
 
     text: str
@@ -113,6 +115,8 @@ class Hypothesis:
     frames: tuple[int, ...] = ()
     confidences: tuple[float, ...] = ()
     words: tuple[Word, ...] = ()
+    acoustic: float | None = None
+    lm: float = 0.0
 
 
 @dataclass
@@ -222,6 +226,11 @@ class Decoder(Plugin):
 
     @abstractmethod
     def __init__(self, config: Any, tokenizer: Tokenizer) -> None: ...
+
+    @classmethod
+    def inputs(cls, config: Any) -> Mapping[str, Path]:
+        """The files that the options name, by what they are (``{"lm": Path("lm.arpa")}``): part of an output's stamp."""
+        return {}
 
     @abstractmethod
     def decode(self, log_probs: torch.Tensor, lengths: torch.Tensor, frame_shift: float) -> list[list[Hypothesis]]:
