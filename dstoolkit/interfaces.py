@@ -229,7 +229,7 @@ class Decoder(Plugin):
 
     @classmethod
     def inputs(cls, config: Any) -> Mapping[str, Path]:
-        """The files that the options name, by what they are (``{"lm": Path("lm.arpa")}``): part of an output's stamp."""
+        """The files that the options name, by what they are (``{"lm": Path("lm.arpa")}``): for the stamp."""
         return {}
 
     @abstractmethod
