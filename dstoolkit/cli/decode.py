@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from dstoolkit.cli import decode_tune
+from dstoolkit.cli.decode_common import FILE, FOLDER, experiments_decoder, keep, open_source, progress
+from dstoolkit.cli.groups import CommandWithSubcommands
 from dstoolkit.interfaces import Command
 
 if TYPE_CHECKING:
-    from dstoolkit.interfaces import Hypothesis
+    from dstoolkit.config import Choice
+    from dstoolkit.pipeline.decoded import Writer
+    from dstoolkit.pipeline.outputs import Source
+    from dstoolkit.pipeline.transcription import Transcribe
+    from dstoolkit.stamp import Stamp
 
 
 class DecodeCommand(Command):
@@ -22,83 +29,104 @@ class DecodeCommand(Command):
         return decode
 
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-
-
-@click.command("decode")
+@click.command("decode", cls=CommandWithSubcommands, subcommands=[decode_tune.tune])
 @click.argument("exp", type=FOLDER)
 @click.argument("data", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="Folder for text and nbest.jsonl.")
+@click.option("--out", type=FOLDER, required=True, help="Folder for text, nbest.jsonl and ctm.")
+@click.option("--config", "config_path", type=FILE, help="YAML file whose section 'decoder' counts.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="decoder=NAME or decoder.OPTION=VALUE.")
+@click.option("--lm", type=FILE, help="Language model, an ARPA file, for the decoder 'beam'.")
+@click.option("--alpha", type=float, help="Its weight.")
+@click.option("--beta", type=float, help="What each word adds to the score.")
+@click.option("--beam", type=int, help="Hypotheses that 'beam' keeps at each frame.")
+@click.option("--nbest", type=int, help="Hypotheses of each utterance to write.")
+@click.option("--outputs", type=FILE, help="Keep the network's outputs in this file, or take them from there.")
+@click.option("--nj", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, on a CPU.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--force", is_flag=True, help="Decode anew, whatever OUT holds.")
-def decode(exp: Path, data: Path, out: Path, overrides: tuple[str, ...], device: str, force: bool) -> None:
+def decode(
+    exp: Path,
+    data: Path,
+    out: Path,
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    lm: Path | None,
+    alpha: float | None,
+    beta: float | None,
+    beam: int | None,
+    nbest: int | None,
+    outputs: Path | None,
+    nj: int,
+    device: str,
+    force: bool,
+) -> None:
     """Decode the data directory DATA with the recogniser in EXP.
 
-    OUT/text is a Kaldi text file (utterance, words); OUT/nbest.jsonl has each utterance's hypotheses with score, words,
-    their times in seconds and confidences.
+    OUT/text is a Kaldi text file (utterance, words); OUT/nbest.jsonl has each utterance's hypotheses with their scores,
+    words, the words' times in seconds and confidences; OUT/ctm has the best ones' words with their times. The decoder
+    is the experiment's (greedy, unless its configuration says another), or 'beam' where an option of it is given.
 
     \b
       dstoolkit decode exp/deepspeech data/test --out exp/deepspeech/decode_test
+      dstoolkit decode exp/deepspeech data/test --out exp/deepspeech/decode_lm \\
+          --lm data/lm.arpa --alpha 0.5 --beta 1
+      dstoolkit decode exp/deepspeech data/test --out exp/deepspeech/decode_lm \\
+          --config exp/deepspeech/tune/best.yaml
     """
-    from dstoolkit import config, stamp
-    from dstoolkit.data.archive import Archive
-    from dstoolkit.errors import DataError
-    from dstoolkit.pipeline.recognition import Recogniser, best_device
+    from dstoolkit import stamp
+    from dstoolkit.pipeline import decoder_choice
 
-    for path, advice in (
-        (exp / "best.pt", "run 'dstoolkit train' first"),
-        (data / "features.h5", "run 'dstoolkit features extract' first"),
-    ):
-        if not path.exists():
-            raise DataError(path, "no such file", "", advice)
-    recogniser = Recogniser.load(exp, best_device(device))
-    choice = decoder_choice(recogniser.experiment.decoder, overrides)
-    inputs = {"best.pt": exp / "best.pt", "features.h5": data / "features.h5"}
-    digests = {name: stamp.origin(path) for name, path in inputs.items()}
-    wanted = stamp.Stamp("decode", {"decoder": config.plain(choice)}, digests)
+    source = open_source(exp, data, device, nj)
+    own = {"lm": str(lm) if lm else None, "alpha": alpha, "beta": beta, "beam": beam, "nbest": nbest}
+    choice = decoder_choice.choose(experiments_decoder(source), config_path, overrides, own)
+    wanted = made_from(source, choice)
     if stamp.is_done(out, wanted, force):
         click.echo(f"{out}: already done")
         return
-    found = recognise(recogniser, Archive(data / "features.h5"), choice)
-    with stamp.building(out, wanted) as partial:
-        write(partial, found)
-    click.echo(f"{out}: {len(found)} utterances decoded")
+    save(out, wanted, source, choice, outputs, nj, force)
 
 
-def decoder_choice(default: Any, overrides: tuple[str, ...]) -> Any:
-    """The experiment's decoder, or what ``--set decoder...`` makes of it. Raises ConfigError for other sections."""
-    from dstoolkit import config
-    from dstoolkit.errors import ConfigError
+def made_from(source: Source, choice: Choice) -> Stamp:
+    """What decides the results, DATA/segments because of the CTM. Raises ConfigError, DataError or Faults."""
+    from dstoolkit import stamp
+    from dstoolkit.pipeline import decoder_choice
 
-    if not overrides:
-        return default
-    values = {"decoder": config.plain(default)}
-    for override in overrides:
-        config.override(values, override)
-    for key in values:
-        if key != "decoder":
-            raise ConfigError(f"--set {key}", "not used in decoding", "expected decoder=NAME or decoder.OPTION=VALUE")
-    return config.as_choice(values["decoder"], "--set: decoder")
+    options, files = decoder_choice.made_by(choice)
+    segments = source.data / "segments"
+    more = {"segments": stamp.origin(segments)} if segments.exists() else {}
+    return stamp.Stamp("decode", {"decoder": options}, source.digests() | files | more)
 
 
-def recognise(recogniser: Any, archive: Any, choice: Any) -> dict[str, list[Hypothesis]]:
-    """Hypotheses by utterance id, sorted, with a progress bar."""
-    from tqdm import tqdm
+def save(out: Path, wanted: Stamp, source: Source, choice: Choice, outputs: Path | None, nj: int, force: bool) -> None:
+    """Decode everything into OUT."""
+    from time import monotonic
 
-    decoder = recogniser.make_decoder(choice)
-    results = recogniser.recognise(archive, decoder)
-    total = len(archive.utterance_ids)
-    return dict(sorted(tqdm(results, desc="decode", unit="utterance", total=total, leave=False, disable=None)))
+    from dstoolkit import stamp
+    from dstoolkit.data import ctm
+    from dstoolkit.pipeline.decoded import Writer
+    from dstoolkit.pipeline.transcription import Transcribe
+
+    start = monotonic()
+    if outputs:
+        keep(source, outputs, nj, force)
+    task = Transcribe(source, outputs, choice)
+    task.check()
+    archive = task.outputs.archive
+    places = ctm.places(source.data, archive.utterance_ids)
+    with stamp.building(out, wanted) as partial, Writer(partial, places) as writer:
+        transcribe(task, nj, writer)
+        writer.finish()
+    total, seconds = archive.durations.sum(), monotonic() - start
+    speed = f"{total:.0f} s of audio in {seconds:.1f} s, {total / seconds:.0f}x real time"
+    click.echo(f"{out}: {len(archive)} utterances decoded ({speed})")
 
 
-def write(folder: Path, found: dict[str, list[Hypothesis]]) -> None:
-    import json
-    from dataclasses import asdict
+def transcribe(task: Transcribe, nj: int, writer: Writer) -> None:
+    from contextlib import closing
 
-    with (folder / "text").open("w", encoding="utf-8") as text, (folder / "nbest.jsonl").open("w") as nbest:
-        for utterance_id, hypotheses in found.items():
-            best = hypotheses[0].text if hypotheses else ""
-            text.write(f"{utterance_id} {best}".rstrip() + "\n")
-            row = {"utterance": utterance_id, "hypotheses": [asdict(each) for each in hypotheses]}
-            nbest.write(json.dumps(row, ensure_ascii=False) + "\n")
+    archive = task.outputs.archive
+    with closing(task.all(nj)) as results, progress("decode", archive) as advance:
+        for batch, found in results:
+            for at, hypotheses in zip(batch.tolist(), found, strict=True):
+                writer.add(archive.utterance_ids[at], hypotheses)
+            advance(batch)

@@ -1,26 +1,25 @@
 """Where the words are: a trained recogniser, an archive and its texts, joined by forced alignment.
 
-Times are in seconds from the start of the utterance. Output frame k of a model that takes every n-th of the input's
-frames stands for the time from k to k + 1 output frame shifts, which are n of the input's. A token lasts from its first
-frame on the path to its last; a word from the first frame of its first token to the last of its last, the blanks
-between them included and those around them not. ``docs/align.md`` says how near that comes to the sound.
+Times are in seconds from the start of the utterance, as ``word_times`` makes them; an output frame shift of a model
+that takes every n-th of the input's frames is n of the input's. ``docs/align.md`` says how near that comes to the
+sound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from dstoolkit.ctc.align import Alignment, align
 from dstoolkit.data.archive import Archive
 from dstoolkit.data.batches import pad, plan
-from dstoolkit.decoding.words import group_words
 from dstoolkit.errors import DataError
 from dstoolkit.interfaces import Word
 from dstoolkit.pipeline.recognition import BATCH_FRAMES, Frames, Recogniser
 from dstoolkit.pipeline.vocabulary import Vocabulary
+from dstoolkit.pipeline.word_times import within, words_of
 
 AHEAD = 1000  # utterances worked on at once, so that batches are of like length and memory stays bounded
 SPACE = "<space>"  # the token of a space, as vocabularies write it too
@@ -98,15 +97,19 @@ class Aligner:
         if alignment.fault:
             return Unaligned(utterance, alignment.fault)
         duration = round(float(self.archive.durations[self.archive.index(utterance)]), 6)
-        names = [self.recogniser.vocabulary.tokenizer.tokens[each.token] for each in alignment.spans]
-        begins, ends = [each.start for each in alignment.spans], [each.end for each in alignment.spans]
-        confidences, shift = [each.confidence for each in alignment.spans], self.recogniser.frame_shift
-        words = group_words(names, begins, ends, confidences, shift)
+        spans, shift = alignment.spans, self.recogniser.frame_shift
+        names = [self.recogniser.vocabulary.tokenizer.tokens[each.token] for each in spans]
         tokens = (
-            Word(SPACE if name == " " else name, round(begin * shift, 4), round(end * shift, 4), confidence)
-            for name, begin, end, confidence in zip(names, begins, ends, confidences, strict=True)
+            Word(
+                SPACE if name == " " else name,
+                round(each.start * shift, 4),
+                round(each.end * shift, 4),
+                each.confidence,
+            )
+            for name, each in zip(names, spans, strict=True)
         )
-        return Aligned(utterance, duration, _within(words, duration), _within(tokens, duration), alignment.score)
+        words = within(words_of(names, spans, shift), duration)
+        return Aligned(utterance, duration, words, within(tokens, duration), alignment.score)
 
 
 def encode(vocabulary: Vocabulary, text: str | None) -> list[int]:
@@ -117,8 +120,3 @@ def encode(vocabulary: Vocabulary, text: str | None) -> list[int]:
     if not target:
         raise DataError("", "an empty text")
     return target
-
-
-def _within(words: Iterable[Word], duration: float) -> tuple[Word, ...]:
-    """The last output frame may reach beyond the end of the audio."""
-    return tuple(replace(each, start=min(each.start, duration), end=min(each.end, duration)) for each in words)

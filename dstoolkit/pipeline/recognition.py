@@ -6,7 +6,8 @@ vocabulary. Nothing else is needed, the training data least of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,23 @@ from torch import Tensor
 
 from dstoolkit import config, plugins
 from dstoolkit.data.archive import Archive
-from dstoolkit.data.batches import pad, plan
+from dstoolkit.data.batches import pad
 from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitError, Faults
 from dstoolkit.features.cmvn import Cmvn, speaker_statistics
-from dstoolkit.interfaces import Decoder, Hypothesis
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.pipeline import checkpoint
 from dstoolkit.pipeline.experiment import Experiment, from_plain
 from dstoolkit.pipeline.vocabulary import Vocabulary
 
 BATCH_FRAMES = 12000  # frames in a decoding batch, padding included: two minutes of speech
+
+
+def experiment_of(folder: Path, name: str = "best.pt", state: Mapping[str, Any] | None = None) -> Experiment:
+    """The experiment that the checkpoint in ``exp/TAG`` was trained as. Raises DataError or ConfigError."""
+    try:
+        return from_plain((state or checkpoint.load(folder / name))["config"], str(folder / name))
+    except KeyError as error:
+        raise DataError(folder / name, "a checkpoint without its configuration", "", "train again") from error
 
 
 def build_model(experiment: Experiment, input_dim: int, vocab: int) -> CTCModel:
@@ -75,8 +83,8 @@ class Recogniser:
         if not (folder / name).exists():
             raise DataError(folder, f"no '{name}'", "expected a training's folder", "run 'dstoolkit train' first")
         state = checkpoint.load(folder / name)
+        experiment = experiment_of(folder, name, state)
         try:
-            experiment = from_plain(state["config"], str(folder / name))
             vocabulary = Vocabulary.load(folder / "tokenizer")
             model = build_model(experiment, state["input_dim"], vocabulary.size)
             model.load_state_dict(state["weights"])
@@ -86,12 +94,6 @@ class Recogniser:
             raise DataError(folder / name, f"does not fit its configuration: {found}", "", "train again") from error
         shift = extractor["frame_shift"] * subsampling(model)
         return cls(model.eval().to(device), experiment, vocabulary, cmvn, extractor, shift, torch.device(device))
-
-    def make_decoder(self, choice: config.Choice | None = None) -> Decoder:
-        """The decoder that ``choice``, else the experiment, names."""
-        decoder, options = plugins.choose("decoders", choice or self.experiment.decoder)
-        made: Decoder = decoder(options, self.vocabulary.tokenizer)
-        return made
 
     def check_archive(self, archive: Archive) -> None:
         """Raises ArchiveError, all faults at once, where its features are not those the model was trained on."""
@@ -107,20 +109,23 @@ class Recogniser:
     def log_probs(self, rows: Sequence[np.ndarray[Any, Any]]) -> tuple[Tensor, Tensor]:
         """Normalised frames of a few utterances -> ``(batch, frames, vocab)`` natural logs and lengths, on the CPU."""
         frames, lengths = pad(rows)
-        output, output_lengths = self.model.log_probs(
-            torch.from_numpy(frames).to(self.device), torch.from_numpy(lengths).to(self.device)
-        )
+        with one_thread():
+            output, output_lengths = self.model.log_probs(
+                torch.from_numpy(frames).to(self.device), torch.from_numpy(lengths).to(self.device)
+            )
         return output.cpu(), output_lengths.cpu()
 
-    def recognise(self, archive: Archive, decoder: Decoder) -> Iterator[tuple[str, list[Hypothesis]]]:
-        """(utterance id, hypotheses) in batches of like length, so not in the archive's order. Memory stays bounded."""
-        self.check_archive(archive)
-        frames = Frames(archive, self.cmvn)
-        for batch in plan(np.asarray(archive.lengths), BATCH_FRAMES):
-            output, lengths = self.log_probs([frames[at] for at in batch.tolist()])
-            found = decoder.decode(output, lengths, self.frame_shift)
-            for at, hypotheses in zip(batch.tolist(), found, strict=True):
-                yield archive.utterance_ids[at], hypotheses
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """The network runs in one thread: sums taken by several come out differently in their last digits, and with them,
+    now and then, a word. More processors are used by more processes (``--nj``), and by decoders."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def describe(archive: Archive) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A saved recogniser gives the same output whatever the batches, and refuses features of another kind."""
+"""A saved recogniser is what was trained, and refuses features of another kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dstoolkit.data.archive import Archive
 from dstoolkit.data.archive_writer import ArchiveWriter
 from dstoolkit.errors import DstoolkitError
 from dstoolkit.models.deepspeech import DeepSpeech, DeepSpeechConfig
-from dstoolkit.pipeline import recognition
+from dstoolkit.pipeline import checkpoint, recognition
 from dstoolkit.pipeline.experiment import Experiment
 from tests import toy
 
@@ -28,18 +28,26 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("cmvn", ["global", "speaker", "utterance", "none"])
-def test_hypotheses_do_not_depend_on_the_batches(trained, monkeypatch, cmvn):
-    recogniser = recognition.Recogniser.load(trained / cmvn)
-    archive = Archive(trained / "dev" / "features.h5")
-    decoder = recogniser.make_decoder()
-    together = dict(recogniser.recognise(archive, decoder))
-    monkeypatch.setattr(recognition, "BATCH_FRAMES", 1)
-    alone = dict(recogniser.recognise(archive, decoder))
-    assert together.keys() == alone.keys() == set(archive.utterance_ids)
-    for each, (one,) in together.items():
-        assert one.text == alone[each][0].text
-        assert one.score == pytest.approx(alone[each][0].score, abs=1e-2)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_network_runs_in_one_thread_and_torch_keeps_its_number(trained, monkeypatch, threads):
+    recogniser = recognition.Recogniser.load(trained / "global")
+    seen, run = [], recogniser.model.log_probs
+    monkeypatch.setattr(recogniser.model, "log_probs", lambda *rows: seen.append(torch.get_num_threads()) or run(*rows))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        recogniser.log_probs([np.zeros((9, toy.DIM), np.float32)])
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
+
+
+def test_the_experiment_comes_from_the_checkpoint(trained, tmp_path):
+    assert recognition.experiment_of(trained / "speaker").cmvn == "speaker"
+    checkpoint.save(tmp_path / "best.pt", {"weights": {}})
+    with pytest.raises(DstoolkitError, match="a checkpoint without its configuration; train again"):
+        recognition.experiment_of(tmp_path)
 
 
 def test_output_frame_shift_and_log_probs(trained):
