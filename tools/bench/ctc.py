@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import commit
+from common import commit, processor
 from torch import Tensor
 
 from dstoolkit.ctc.loss import ctc_loss
@@ -259,8 +259,7 @@ def line(row: dict[str, Any], device: torch.device) -> str:
 def about(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    models = [each for each in Path("/proc/cpuinfo").read_text().splitlines() if each.startswith("model name")]
-    return f"{models[0].split(':')[1].strip()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 if __name__ == "__main__":
