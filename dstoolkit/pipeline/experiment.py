@@ -28,6 +28,7 @@ class TrainConfig:
     clip: the gradients' norm is clipped to this; 0 does not clip.
     ema: decay of the exponential moving average of the weights, which is what is validated and saved as best; 0: none.
     sortagrad: in the first epoch, shortest utterances first and no augmentation (Deep Speech 2, Amodei et al. 2016).
+    decoder: how validation turns outputs into text, each epoch anew; ``greedy`` is quick.
     show: how many validation utterances to print each epoch, truth beside prediction.
     """
 
@@ -41,6 +42,7 @@ class TrainConfig:
     clip: float = 1.0
     ema: float = 0.99
     sortagrad: bool = True
+    decoder: Choice = field(default_factory=lambda: Choice("greedy"))
     show: int = 3
 
     def __post_init__(self) -> None:

@@ -8,8 +8,8 @@ features they are of. Utterances too short for a single output frame are not in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from dstoolkit.pipeline.recognition import BATCH_FRAMES, Frames, Recogniser
 from dstoolkit.pipeline.vocabulary import Vocabulary
 from dstoolkit.pipeline.workers import ordered_map
 
+REMOVE = "remove it, and it is computed anew"
 KIND = "log_probs"  # what a file of outputs has as its extractor
 
 
@@ -90,22 +91,24 @@ class Computed(Outputs):
 
 
 class Saved(Outputs):
-    """From the file at ``path``. Raises ArchiveError where it is none of outputs, or of another vocabulary."""
+    """From the file at ``path``. Raises ArchiveError where it is none of outputs, of another vocabulary, or altered."""
 
     def __init__(self, source: Source, path: Path) -> None:
         self.archive, self.vocabulary = Archive(source.features), Vocabulary.load(source.exp / "tokenizer")
-        self._file = Archive(path)
+        with _advising(path):
+            self._file = Archive(path)
         tokens, found = list(self.vocabulary.tokenizer.tokens), self._file.config.get("tokens")
         if self._file.extractor != KIND:
             raise ArchiveError(path, f"holds {self._file.extractor!r} features", "expected a network's saved outputs")
         if found != tokens:
             said = f"'{source.exp}' has {len(tokens)} others"
-            raise ArchiveError(path, f"outputs for {len(found or [])} tokens", said, "compute them anew with --force")
+            raise ArchiveError(path, f"outputs for {len(found or [])} tokens", said, REMOVE)
         self.frame_shift = self._file.frame_shift
         self._places = {each: place for place, each in enumerate(self._file.utterance_ids)}
 
     def log_probs(self, batch: IntArray) -> tuple[Tensor, Tensor]:
-        rows, lengths = pad([self._rows(self.archive.utterance_ids[at]) for at in batch.tolist()])
+        with _advising(self._file.path):
+            rows, lengths = pad([self._rows(self.archive.utterance_ids[at]) for at in batch.tolist()])
         return torch.from_numpy(rows), torch.from_numpy(lengths)
 
     def _rows(self, utterance: str) -> Any:
@@ -117,6 +120,17 @@ class Saved(Outputs):
         """In output frames, ``(n,)``."""
         places = [self._places.get(each) for each in self.archive.utterance_ids]
         return np.array([0 if place is None else self._file.lengths[place] for place in places], np.int64)
+
+
+@contextmanager
+def _advising(path: Path) -> Iterator[None]:
+    """The archive's own advice is to extract features."""
+    try:
+        yield
+    except Faults as error:
+        raise ArchiveError(path, error.faults[0].found, "", REMOVE) from error
+    except ArchiveError as error:
+        raise ArchiveError(path, error.found, error.expected, REMOVE) from error
 
 
 @dataclass

@@ -123,7 +123,8 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     model = build_model(experiment, archives[0].dim, vocabulary.size)
     leave_out_infeasible(train, model.encoder.output_lengths)  # type: ignore[arg-type]
     loss, loss_options = plugins.choose("losses", experiment.loss)
-    decoder, decoder_options = plugins.choose("decoders", experiment.decoder)
+    plugins.choose("decoders", experiment.decoder)  # not needed here, but faults of it are best known now
+    decoder, decoder_options = plugins.choose("decoders", experiment.train.decoder)
     keepsake = {
         "config": config.plain(experiment),
         "cmvn": cmvn.to_dict(),
