@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from dstoolkit.cli.text_options import EXISTING, text_options
 from dstoolkit.interfaces import Command
 
 if TYPE_CHECKING:
+    from dstoolkit.pipeline.transcripts import Transcripts
     from dstoolkit.scoring.wer import Report
     from dstoolkit.stamp import Stamp
-    from dstoolkit.text.normalize import Normalization
 
 TEXT_FILE, JSON_FILE = "wer.txt", "wer.json"
-
-EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class ScoreCommand(Command):
@@ -33,69 +32,54 @@ class ScoreCommand(Command):
 @click.option("--hyp", type=EXISTING, required=True, help="What was recognised, in the same form.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the reports.")
 @click.option("--utt2spk", type=EXISTING, help="Kaldi 'utt2spk': who speaks, for figures by speaker.")
-@click.option("--config", "config_path", type=EXISTING, help="Normalise both sides as its section 'text' says.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override it: --set text.case=keep.")
+@text_options
 @click.option("--force", is_flag=True, help="Score anew even where reports of something else exist.")
 def score_command(
     ref: Path,
     hyp: Path,
     out: Path,
     utt2spk: Path | None,
-    config_path: Path | None,
-    overrides: tuple[str, ...],
     force: bool,
+    **texts: Any,
 ) -> None:
     """Score hypotheses against references: word, character and sentence error rates.
 
     Writes wer.txt (tables to paste, and the worst utterances aligned) and wer.json (every figure) into --out, and
     prints the totals. Utterances are joined by id: one that either side lacks is an error, an empty hypothesis counts
-    as deletions. Texts are compared as they stand; --config normalises both sides first, so that the references'
-    commas and capitals do not count as errors of the recogniser.
+    as deletions. Texts are compared as they stand unless --case, --punctuation, --glm or --config say what to do to
+    both sides first, so that the references' commas and capitals do not count as errors of the recogniser.
 
     \b
       dstoolkit score --ref data/test/text --hyp exp/first/decode_test/text --out exp/first/decode_test
-      dstoolkit score --ref ref.trn --hyp hyp.trn --utt2spk data/test/utt2spk --out scores --set text.case=lower
+      dstoolkit score --ref ref.trn --hyp hyp.trn --utt2spk data/test/utt2spk --out scores --case lower
     """
     from dstoolkit import stamp
+    from dstoolkit.pipeline import transcripts
     from dstoolkit.scoring import report as reports
 
-    normalization = _normalization(config_path, overrides)
-    made = _stamp(ref, hyp, utt2spk, normalization)
+    treatment = transcripts.choose(**texts)
+    made = _stamp(ref, hyp, utt2spk, treatment.as_dict())
     done = stamp.is_done(out / JSON_FILE, made, force) and (out / TEXT_FILE).exists()
-    report = _score(ref, hyp, utt2spk, normalization)
+    read = transcripts.read(ref, hyp, treatment)
+    report = _score(ref, hyp, utt2spk, read)
     if done:
         click.echo(f"{out / TEXT_FILE}: done already\n")
     else:
-        _write(report, out, made, _note(normalization))
+        _write(report, out, made, read.note)
         click.echo(f"{out / TEXT_FILE}: {len(report.utterances)} utterances scored\n")
-    click.echo(reports.head(report, _note(normalization)), nl=False)
+    click.echo(reports.head(report, read.note), nl=False)
 
 
-def _normalization(path: Path | None, overrides: tuple[str, ...]) -> Normalization | None:
-    """None where neither a configuration nor an override asks for one."""
-    from dstoolkit import config
-    from dstoolkit.text.normalize import Normalization
-
-    if path is None and not overrides:
-        return None
-    where = config.join(str(path or "--set"), "text")
-    return config.build(Normalization, config.load(path, overrides).get("text", {}), where)
-
-
-def _note(normalization: Normalization | None) -> str:
-    return f"Both sides normalised: {normalization}." if normalization else "Texts compared as they stand."
-
-
-def _stamp(ref: Path, hyp: Path, utt2spk: Path | None, normalization: Normalization | None) -> Stamp:
+def _stamp(ref: Path, hyp: Path, utt2spk: Path | None, texts: dict[str, Any]) -> Stamp:
     from dstoolkit import stamp
 
     inputs = {"--ref": ref, "--hyp": hyp} | ({"--utt2spk": utt2spk} if utt2spk else {})
     return stamp.Stamp(
-        "score", {"texts": _note(normalization)}, {name: stamp.digest(path) for name, path in inputs.items()}
+        "score", {"texts": texts or "as they stand"}, {name: stamp.digest(path) for name, path in inputs.items()}
     )
 
 
-def _score(ref: Path, hyp: Path, utt2spk: Path | None, normalization: Normalization | None) -> Report:
+def _score(ref: Path, hyp: Path, utt2spk: Path | None, read: Transcripts) -> Report:
     from dstoolkit.data import tables
     from dstoolkit.errors import Faults
     from dstoolkit.scoring.wer import score
@@ -105,18 +89,8 @@ def _score(ref: Path, hyp: Path, utt2spk: Path | None, normalization: Normalizat
         table = tables.read(utt2spk, tables.FORMS["utt2spk"], ordered=False)
         Faults.check(table.faults)
         speakers = table.values()
-    references, hypotheses = _read(ref, normalization), _read(hyp, normalization)
-    return score(
-        references, hypotheses, speakers, reference_name=ref, hypothesis_name=hyp, speakers_name=utt2spk or "speakers"
-    )
-
-
-def _read(path: Path, normalization: Normalization | None) -> dict[str, str]:
-    from dstoolkit.data import datadir
-    from dstoolkit.scoring import trn
-
-    texts = trn.read(path) if path.suffix == ".trn" else datadir.read_text(path)
-    return {key: normalization.apply(each) for key, each in texts.items()} if normalization else texts
+    names = {"reference_name": ref, "hypothesis_name": hyp, "speakers_name": utt2spk or "speakers"}
+    return score(read.references, read.hypotheses, speakers, **names)
 
 
 def _write(report: Report, out: Path, made: Stamp, note: str) -> None:

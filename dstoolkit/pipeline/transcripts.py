@@ -1,0 +1,111 @@
+"""References and hypotheses for scoring: read, normalised alike, and what was done to them said in words.
+
+Texts are compared as they stand unless asked otherwise. The steps, in this order: the substitutions of a GLM file
+(``dstoolkit.text.glm``), which so see the texts as they were written, and then a ``Normalization``: numbers, Unicode,
+punctuation, case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dstoolkit import config
+from dstoolkit.data import datadir
+from dstoolkit.scoring import trn
+from dstoolkit.text import glm
+from dstoolkit.text.normalize import Normalization
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to both sides before they are compared; nothing by default."""
+
+    normalization: Normalization | None = None
+    rules: glm.Rules | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for stamps and ``wer.json``; empty where the texts are compared as they stand.
+
+        ``unknown`` is left out: it says what encoding does, which scoring does not.
+        """
+        plain: dict[str, Any] = {}
+        if self.rules:
+            plain["glm"] = {"name": self.rules.name, "digest": self.rules.digest}
+        if self.normalization:
+            plain |= {key: each for key, each in config.plain(self.normalization).items() if key != "unknown"}
+        return plain
+
+    def apply(self, texts: dict[str, str]) -> tuple[dict[str, str], int]:
+        """Texts by id, treated, and how many substitutions were made."""
+        times = 0
+        treated = {}
+        for key, text in texts.items():
+            if self.rules:
+                text, more = self.rules.apply(text)
+                times += more
+            treated[key] = self.normalization.apply(text) if self.normalization else text
+        return treated, times
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """Both sides by utterance id, in their files' order; ``note`` is a sentence for reports, ``treatment`` its plain
+    form for programs."""
+
+    references: dict[str, str]
+    hypotheses: dict[str, str]
+    note: str
+    treatment: dict[str, Any]
+
+
+def choose(
+    config_path: Path | None = None,
+    overrides: Sequence[str] = (),
+    case: str | None = None,
+    punctuation: str | None = None,
+    rules: Path | None = None,
+) -> Treatment:
+    """The treatment that the options of a command ask for: a configuration's section ``text`` with its overrides, then
+    ``case`` and ``punctuation`` over it (alone they leave all else as it is), and a substitution file.
+
+    Raises ConfigError, DataError or Faults.
+    """
+    stated = {key: each for key, each in (("case", case), ("punctuation", punctuation)) if each is not None}
+    normalization = None
+    if config_path is not None or overrides:
+        where = config.join(str(config_path or "--set"), "text")
+        values = config.load(config_path, overrides).get("text", {})
+        normalization = config.build(Normalization, {**values, **stated} if isinstance(values, dict) else values, where)
+    elif stated:
+        alone = {"case": "keep", "punctuation": "keep", "unicode": "none"}
+        normalization = config.build(Normalization, alone | stated)
+    return Treatment(normalization, glm.read(rules) if rules else None)
+
+
+def read(references: Path, hypotheses: Path, treatment: Treatment) -> Transcripts:
+    """Both files, treated alike. Raises DataError or Faults, with line numbers."""
+    refs, in_refs = treatment.apply(read_texts(references))
+    hyps, in_hyps = treatment.apply(read_texts(hypotheses))
+    return Transcripts(refs, hyps, note(treatment, in_refs, in_hyps), treatment.as_dict())
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """Id -> text of a ``.trn`` file or of a Kaldi ``text`` file, in its order."""
+    return trn.read(path) if path.suffix == ".trn" else datadir.read_text(path)
+
+
+def note(treatment: Treatment, in_references: int, in_hypotheses: int) -> str:
+    """What was done, as a sentence; the counts are of substitutions made."""
+    parts = []
+    if treatment.rules:
+        rules = treatment.rules
+        parts.append(
+            f"{len(rules.rules)} rules of {rules.name} ({'case counts' if rules.case_sensitive else 'any case'}), "
+            f"{in_references} times in the references and {in_hypotheses} in the hypotheses"
+        )
+    if treatment.normalization:
+        parts.append(str(treatment.normalization))
+    return f"Both sides normalised: {'; '.join(parts)}." if parts else "Texts compared as they stand."
