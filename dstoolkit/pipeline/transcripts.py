@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dstoolkit import config
-from dstoolkit.data import datadir
+from dstoolkit.data import datadir, tables
 from dstoolkit.scoring import trn
 from dstoolkit.text import glm
 from dstoolkit.text.normalize import Normalization
@@ -52,8 +52,8 @@ class Treatment:
 
 @dataclass(frozen=True)
 class Transcripts:
-    """Both sides by utterance id, in their files' order; ``note`` is a sentence for reports, ``treatment`` its plain
-    form for programs."""
+    """Both sides by utterance id, in their files' order, and what was done to them: ``note`` says it in a sentence for
+    reports, ``treatment`` in plain values for programs."""
 
     references: dict[str, str]
     hypotheses: dict[str, str]
@@ -103,7 +103,7 @@ def note(treatment: Treatment, in_references: int, in_hypotheses: int) -> str:
     if treatment.rules:
         rules = treatment.rules
         parts.append(
-            f"{len(rules.rules)} rules of {rules.name} ({'case counts' if rules.case_sensitive else 'any case'}), "
+            f"{tables.count(len(rules.rules), 'rule')} of {rules.name} ({'case counts' if rules.case_sensitive else 'any case'}), "
             f"{in_references} times in the references and {in_hypotheses} in the hypotheses"
         )
     if treatment.normalization:
