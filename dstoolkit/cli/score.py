@@ -11,7 +11,6 @@ from dstoolkit.cli.text_options import EXISTING, text_options
 from dstoolkit.interfaces import Command
 
 if TYPE_CHECKING:
-    from dstoolkit.pipeline.transcripts import Transcripts
     from dstoolkit.scoring.wer import Report
     from dstoolkit.stamp import Stamp
 
@@ -60,8 +59,7 @@ def score_command(
     treatment = transcripts.choose(**texts)
     made = _stamp(ref, hyp, utt2spk, treatment.as_dict())
     done = stamp.is_done(out / JSON_FILE, made, force) and (out / TEXT_FILE).exists()
-    read = transcripts.read(ref, hyp, treatment)
-    report = _score(ref, hyp, utt2spk, read)
+    report, read = transcripts.score(ref, hyp, treatment, utt2spk)
     if done:
         click.echo(f"{out / TEXT_FILE}: done already\n")
     else:
@@ -77,20 +75,6 @@ def _stamp(ref: Path, hyp: Path, utt2spk: Path | None, texts: dict[str, Any]) ->
     return stamp.Stamp(
         "score", {"texts": texts or "as they stand"}, {name: stamp.digest(path) for name, path in inputs.items()}
     )
-
-
-def _score(ref: Path, hyp: Path, utt2spk: Path | None, read: Transcripts) -> Report:
-    from dstoolkit.data import tables
-    from dstoolkit.errors import Faults
-    from dstoolkit.scoring.wer import score
-
-    speakers = None
-    if utt2spk:
-        table = tables.read(utt2spk, tables.FORMS["utt2spk"], ordered=False)
-        Faults.check(table.faults)
-        speakers = table.values()
-    names = {"reference_name": ref, "hypothesis_name": hyp, "speakers_name": utt2spk or "speakers"}
-    return score(read.references, read.hypotheses, speakers, **names)
 
 
 def _write(report: Report, out: Path, made: Stamp, note: str) -> None:

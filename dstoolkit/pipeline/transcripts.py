@@ -1,4 +1,4 @@
-"""References and hypotheses for scoring: read, normalised alike, and what was done to them said in words.
+"""References and hypotheses: read, normalised alike with what was done to them said in words, and scored.
 
 Texts are compared as they stand unless asked otherwise. The steps, in this order: the substitutions of a GLM file
 (``dstoolkit.text.glm``), which so see the texts as they were written, and then a ``Normalization``: numbers, Unicode,
@@ -14,7 +14,9 @@ from typing import Any
 
 from dstoolkit import config
 from dstoolkit.data import datadir, tables
-from dstoolkit.scoring import trn
+from dstoolkit.errors import Faults
+from dstoolkit.scoring import trn, wer
+from dstoolkit.scoring.wer import Report
 from dstoolkit.text import glm
 from dstoolkit.text.normalize import Normalization
 
@@ -90,6 +92,20 @@ def read(references: Path, hypotheses: Path, treatment: Treatment) -> Transcript
     refs, in_refs = treatment.apply(read_texts(references))
     hyps, in_hyps = treatment.apply(read_texts(hypotheses))
     return Transcripts(refs, hyps, note(treatment, in_refs, in_hyps), treatment.as_dict())
+
+
+def score(
+    references: Path, hypotheses: Path, treatment: Treatment, speakers: Path | None = None
+) -> tuple[Report, Transcripts]:
+    """The scores of two files, and the texts they are of; ``speakers`` is a Kaldi ``utt2spk``. Raises as ``read``."""
+    by_id = None
+    if speakers:
+        table = tables.read(speakers, tables.FORMS["utt2spk"], ordered=False)
+        Faults.check(table.faults)
+        by_id = table.values()
+    texts = read(references, hypotheses, treatment)
+    names = {"reference_name": references, "hypothesis_name": hypotheses, "speakers_name": speakers or "speakers"}
+    return wer.score(texts.references, texts.hypotheses, by_id, **names), texts
 
 
 def read_texts(path: Path) -> dict[str, str]:
