@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,17 @@ def make(folder: Path, train: int = 24, dev: int = 6) -> Path:
     (folder / "tokenizer").mkdir()
     Vocabulary.train(Normalization(), Choice("characters"), []).save(folder / "tokenizer")
     (folder / "train.yaml").write_text(CONFIG)
+    return folder
+
+
+def another(exp: Path, folder: Path) -> Path:
+    """A copy of a trained recogniser, whose weights are a little larger."""
+    from dstoolkit.pipeline import checkpoint
+
+    shutil.copytree(exp, folder)
+    state = checkpoint.load(exp / "best.pt")
+    state["weights"] = {name: each * 1.01 for name, each in state["weights"].items()}
+    checkpoint.save(folder / "best.pt", {name: each for name, each in state.items() if name != "format"})
     return folder
 
 

@@ -68,12 +68,13 @@ def tune(
     """
     from dstoolkit import stamp
     from dstoolkit.pipeline import decoder_choice
-    from dstoolkit.pipeline.tuning import Axis
+    from dstoolkit.pipeline.tuning import Axis, check_tunable
 
     axes = Axis.parse(alpha, "--alpha"), Axis.parse(beta, "--beta")
     source = open_source(exp, data, device, nj)
     own = {"lm": str(lm) if lm else None, "beam": beam}
     choice = decoder_choice.choose(experiments_decoder(source), config_path, overrides, own)
+    check_tunable(choice, *axes)
     wanted = made_from(source, choice, axes, metric, refine)
     if stamp.is_done(out / JSON_FILE, wanted, force):
         click.echo(f"{out}: already done")
@@ -100,13 +101,11 @@ def made_from(source: Source, choice: Choice, axes: tuple[Axis, Axis], metric: s
 
 
 def prepare(source: Source, choice: Choice, outputs: Path, nj: int, force: bool) -> Trials:
-    """All that can be wrong is found before the network runs, but for texts that do not fit."""
-    from dstoolkit import plugins
+    """The texts read and the network's outputs there."""
     from dstoolkit.data import datadir
     from dstoolkit.pipeline.outputs import Saved
-    from dstoolkit.pipeline.tuning import Trials, check_tunable
+    from dstoolkit.pipeline.tuning import Trials
 
-    check_tunable(choice, plugins.choose("decoders", choice)[1])
     texts = datadir.read_text(source.data / "text")
     outputs.parent.mkdir(parents=True, exist_ok=True)
     keep(source, outputs, nj, force)

@@ -122,11 +122,10 @@ class Trials:
     """Decodes saved outputs and counts errors: called with an alpha and a beta, a trial. ``references`` are by id."""
 
     def __init__(self, outputs: Saved, choice: Choice, references: Mapping[str, str], name: object) -> None:
-        """Raises ConfigError for a decoder without these options or a language model; DataError or Faults where an
-        utterance has no reference. ``name`` is the references' file."""
+        """``choice`` is tunable. Raises DataError or Faults where an utterance has no reference; ``name`` is the
+        references' file."""
         self.outputs, self.name = outputs, name
         self.decoder, self.options = plugins.choose("decoders", choice)
-        check_tunable(choice, self.options)
         ids = outputs.archive.utterance_ids
         Faults.check(DataError(name, f"no text of utterance {each!r}") for each in ids if each not in references)
         self.references = {each: references[each] for each in ids}
@@ -148,8 +147,9 @@ class Trials:
         return report.wer, report.cer
 
 
-def check_tunable(choice: Choice, options: Any) -> None:
-    """Raises ConfigError or Faults where alpha and beta would change nothing."""
+def check_tunable(choice: Choice, alphas: Axis, betas: Axis) -> None:
+    """Raises ConfigError or Faults where alpha and beta would change nothing, or the decoder refuses some of them."""
+    options = plugins.choose("decoders", choice)[1]
     Faults.check(
         ConfigError("decoder", f"{choice.name!r} has no option '{name}' to tune", "", "choose --set decoder=beam")
         for name in ("alpha", "beta")
@@ -158,3 +158,5 @@ def check_tunable(choice: Choice, options: Any) -> None:
     if not getattr(options, "lm", "given otherwise"):
         advice = "make one with 'dstoolkit lm train'"
         raise ConfigError("--lm", "no language model", "expected the ARPA file whose weight is sought", advice)
+    for alpha, beta in ((alphas.low, betas.low), (alphas.high, betas.high)):
+        plugins.choose("decoders", Choice(choice.name, {**choice.options, "alpha": alpha, "beta": beta}, "decoder"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from dstoolkit.pipeline.tuning import Axis, Point, at_the_edge, best
 from dstoolkit.scoring.wer import ErrorCounts
 
 MOST_CELLS = 150  # in a picture whose cells have their figures in them
+SHOWN = 0.85  # share of the points whose error rates the colours tell apart; those above have the last one
 DARK = 0.6  # share of the colour map above which text is dark: its low end is dark blue
 
 
@@ -92,19 +93,19 @@ def surface(tuned: Tuned) -> bytes:
 
     alphas, betas = tuned.alphas.values, tuned.betas.values
     rates = {(each.alpha, each.beta): 100 * getattr(each, tuned.metric).rate for each in tuned.points}
-    low, high = min(rates.values()), max(rates.values())
+    low, high = min(rates.values()), _ceiling(rates.values())
     figure = Figure(
         figsize=(max(6.4, 1.8 + 0.62 * len(betas)), max(4.8, 1.6 + 0.42 * len(alphas))), layout="constrained"
     )
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     cells = [[rates[alpha, beta] for beta in betas] for alpha in alphas]
-    colours = {"vmin": low, "vmax": max(high, low + 0.01), "cmap": "viridis"}
+    colours = {"vmin": low, "vmax": high, "cmap": "viridis"}
     drawn = axes.pcolormesh(_edges(tuned.betas), _edges(tuned.alphas), cells, **colours)
     if len(alphas) * len(betas) <= MOST_CELLS:
         for (alpha, beta), rate in rates.items():
             if alpha in alphas and beta in betas:
-                light = (rate - low) / max(high - low, 0.01) < DARK
+                light = rate - low < DARK * (high - low)
                 colour = "white" if light else "black"
                 axes.text(beta, alpha, f"{rate:.1f}", ha="center", va="center", fontsize=8, color=colour)
     _mark(axes, tuned, colours)
@@ -112,10 +113,18 @@ def surface(tuned: Tuned) -> bytes:
     axes.set_yticks(alphas, [f"{each:g}" for each in alphas])
     axes.set_xlabel("beta: bonus for a word, in nats")
     axes.set_ylabel("alpha: weight of the language model")
-    figure.colorbar(drawn, label=f"{tuned.metric.upper()} in %")
+    figure.colorbar(
+        drawn, label=f"{tuned.metric.upper()} in %", extend="max" if high < max(rates.values()) else "neither"
+    )
     out = io.BytesIO()
     figure.savefig(out, dpi=120, format="png", metadata={"Software": None})
     return out.getvalue()
+
+
+def _ceiling(rates: Iterable[float]) -> float:
+    """Where the colours end: a few hopeless corners would leave one colour for all the rest."""
+    ordered = sorted(rates)
+    return max(ordered[int(SHOWN * (len(ordered) - 1))], ordered[0] + 0.01)
 
 
 def _edges(axis: Axis) -> list[float]:

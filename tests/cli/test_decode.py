@@ -21,27 +21,6 @@ from tests import toy
 FILES = {"text", "nbest.jsonl", "ctm", "stamp.json"}
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy recogniser in ``exp`` that gets most words right, and ``lm.arpa``: its words, each as likely."""
-    from dstoolkit.pipeline.experiment import load
-    from dstoolkit.training import setup
-
-    folder = toy.make(tmp_path_factory.mktemp("toy"))
-    sources = setup.Sources(folder / "train", folder / "dev", folder / "tokenizer")
-    setup.train(folder / "exp", load(folder / "train.yaml", ["train.epochs=12"]), sources, "cpu")
-    rows = ["-2.0\t<unk>", "-99\t<s>", "-0.5\t</s>", *(f"-0.9\t{word}" for word in toy.WORDS)]
-    arpa = ["\\data\\", f"ngram 1={len(rows)}", "", "\\1-grams:", *rows, "", "\\end\\", ""]
-    (folder / "lm.arpa").write_text("\n".join(arpa))
-    return folder
-
-
-@pytest.fixture
-def data(corpus: Path, tmp_path: Path) -> Path:
-    """A copy of the toy corpus's dev set, to be altered."""
-    return Path(shutil.copytree(corpus / "dev", tmp_path / "dev"))
-
-
 def hypotheses(out: Path) -> dict[str, list[dict[str, Any]]]:
     rows = [json.loads(line) for line in (out / "nbest.jsonl").read_text(encoding="utf-8").splitlines()]
     return {row["utterance"]: row["hypotheses"] for row in rows}
@@ -55,17 +34,17 @@ BEAM = ["--beam", "12", "--nbest", "4", "--alpha", "0.5", "--beta", "0.5"]
 
 
 @pytest.fixture(scope="module")
-def decoded(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def decoded(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dev set, decoded with the language model."""
     from tests.conftest import Command
 
     out = tmp_path_factory.mktemp("decoded") / "out"
-    Command()("decode", corpus / "exp", corpus / "dev", "--lm", corpus / "lm.arpa", *BEAM, "--out", out)
+    Command()("decode", toys / "exp", toys / "dev", "--lm", toys / "lm.arpa", *BEAM, "--out", out)
     return out
 
 
-def test_the_files_agree_with_each_other(corpus: Path, decoded: Path) -> None:
-    archive = Archive(corpus / "dev/features.h5")
+def test_the_files_agree_with_each_other(toys: Path, decoded: Path) -> None:
+    archive = Archive(toys / "dev/features.h5")
     assert {each.name for each in decoded.iterdir()} == FILES
     texts, found = datadir.read_text(decoded / "text"), hypotheses(decoded)
     assert list(texts) == list(found) == sorted(archive.utterance_ids)
@@ -86,39 +65,41 @@ def test_the_files_agree_with_each_other(corpus: Path, decoded: Path) -> None:
             assert all(0 <= word["confidence"] <= 1 for word in each["words"])
             assert len(each["tokens"]) == len(each["frames"]) == len(each["confidences"])
             words = each["text"].split()
-            expected = each["am"] + 0.5 * each["lm"] + 0.5 * len(words)
+            unknown = sum(word not in toy.WORDS for word in words)
+            expected = each["am"] + 0.5 * each["lm"] + 0.5 * len(words) - 10 * unknown
             assert each["score"] == pytest.approx(expected, abs=2e-3)
 
 
-def test_a_model_of_the_words_makes_words(corpus: Path, decoded: Path, data: Path, dstoolkit: Any) -> None:
-    dstoolkit("decode", corpus / "exp", data, "--out", data / "greedy")
+def test_a_model_of_the_words_makes_words(toys: Path, decoded: Path, dev: Path, dstoolkit: Any) -> None:
+    dstoolkit("decode", toys / "exp", dev, "--out", dev / "greedy")
     errors = []
-    for out in (data / "greedy", decoded):
+    for out in (dev / "greedy", decoded):
         words = Counter(word for text in datadir.read_text(out / "text").values() for word in text.split())
         errors.append(sum(count for word, count in words.items() if word not in toy.WORDS))
     assert errors[1] <= errors[0]
     assert errors[1] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], BEAM])
 def test_processes_change_no_byte(
-    corpus: Path, data: Path, dstoolkit: Any, monkeypatch: pytest.MonkeyPatch, options: list[str]
+    toys: Path, dev: Path, dstoolkit: Any, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
-    command = ["decode", corpus / "exp", data, *options, "--out"]
-    dstoolkit(*command, data / "one")
-    dstoolkit(*command, data / "two", "--nj", "2")
-    dstoolkit(*command, data / "kept", "--outputs", data / "outputs.h5")
-    again = dstoolkit(*command, data / "again", "--outputs", data / "outputs.h5", "--nj", "2").stdout
-    assert f"{data / 'outputs.h5'}: has the network's outputs; it is not run again\n" in again
+    command = ["decode", toys / "exp", dev, *options, "--out"]
+    dstoolkit(*command, dev / "one")
+    dstoolkit(*command, dev / "two", "--nj", "2")
+    dstoolkit(*command, dev / "kept", "--outputs", dev / "outputs.h5")
+    again = dstoolkit(*command, dev / "again", "--outputs", dev / "outputs.h5", "--nj", "2").stdout
+    assert f"{dev / 'outputs.h5'}: has the network's outputs; it is not run again\n" in again
     for each in ("two", "kept", "again"):
-        assert contents(data / each) == contents(data / "one")
+        assert contents(dev / each) == contents(dev / "one")
 
 
-def test_done_once_and_what_is_made_differently_is_refused(corpus: Path, data: Path, dstoolkit: Any) -> None:
-    lm = shutil.copy(corpus / "lm.arpa", data / "lm.arpa")
-    command = ["decode", corpus / "exp", data, "--out", data / "out"]
+def test_done_once_and_what_is_made_differently_is_refused(toys: Path, dev: Path, dstoolkit: Any) -> None:
+    lm = shutil.copy(toys / "lm.arpa", dev / "lm.arpa")
+    command = ["decode", toys / "exp", dev, "--out", dev / "out"]
     assert ": 6 utterances decoded (" in dstoolkit(*command, "--lm", lm).stdout
-    assert dstoolkit(*command, "--lm", lm).stdout == f"{data / 'out'}: already done\n"
+    assert dstoolkit(*command, "--lm", lm).stdout == f"{dev / 'out'}: already done\n"
     assert dstoolkit(*command, "--lm", lm, "--beam", "100", "--nj", "2").stdout.endswith("already done\n")
     said = dstoolkit(*command, "--lm", lm, "--beam", "50", status=2).stderr
     assert "was made differently: decoder.beam was 100, now 50; pass --force to make it anew" in said
@@ -127,26 +108,26 @@ def test_done_once_and_what_is_made_differently_is_refused(corpus: Path, data: P
     assert "decoded" in dstoolkit(*command, "--lm", lm, "--force").stdout
 
 
-def test_recordings_and_their_time_by_segments(corpus: Path, data: Path, dstoolkit: Any) -> None:
-    command = ["decode", corpus / "exp", data, "--out"]
-    dstoolkit(*command, data / "plain")
+def test_recordings_and_their_time_by_segments(toys: Path, dev: Path, dstoolkit: Any) -> None:
+    command = ["decode", toys / "exp", dev, "--out"]
+    dstoolkit(*command, dev / "plain")
     starts = {"u000": 40.0, "u001": 20.5, "u002": 0.0, "u003": 7.25, "u004": 1.0, "u005": 30.0}
-    (data / "segments").write_text("".join(f"{each} tape {start} {start + 5}\n" for each, start in starts.items()))
-    dstoolkit(*command, data / "cut")
-    assert (data / "cut/text").read_text() == (data / "plain/text").read_text()
-    rows = [[line.split() for line in (data / name / "ctm").read_text().splitlines()] for name in ("plain", "cut")]
+    (dev / "segments").write_text("".join(f"{each} tape {start} {start + 5}\n" for each, start in starts.items()))
+    dstoolkit(*command, dev / "cut")
+    assert (dev / "cut/text").read_text() == (dev / "plain/text").read_text()
+    rows = [[line.split() for line in (dev / name / "ctm").read_text().splitlines()] for name in ("plain", "cut")]
     moved = sorted((float(row[2]) + starts[row[0]], row[4]) for row in rows[0])
     assert [(pytest.approx(float(row[2]), abs=1e-6), row[4]) for row in rows[1]] == moved
     assert {row[0] for row in rows[1]} == {"tape"}
-    assert "input 'segments' has changed" in dstoolkit(*command, data / "plain", status=2).stderr
+    assert "input 'segments' has changed" in dstoolkit(*command, dev / "plain", status=2).stderr
 
 
-def test_the_best_of_a_tuning_is_a_configuration(corpus: Path, data: Path, dstoolkit: Any) -> None:
-    (data / "best.yaml").write_text(f"decoder: {{name: beam, lm: {corpus / 'lm.arpa'}, beam: 12, alpha: 0.5}}\n")
-    dstoolkit("decode", corpus / "exp", data, "--config", data / "best.yaml", "--set", "decoder.beta=0.5", "--nbest",
-              "4", "--out", data / "out")  # fmt: skip
-    same = ["--lm", corpus / "lm.arpa", *BEAM, "--out", data / "out"]
-    assert dstoolkit("decode", corpus / "exp", data, *same).stdout.endswith("already done\n")
+def test_the_best_of_a_tuning_is_a_configuration(toys: Path, dev: Path, dstoolkit: Any) -> None:
+    (dev / "best.yaml").write_text(f"decoder: {{name: beam, lm: {toys / 'lm.arpa'}, beam: 12, alpha: 0.5}}\n")
+    dstoolkit("decode", toys / "exp", dev, "--config", dev / "best.yaml", "--set", "decoder.beta=0.5", "--nbest",
+              "4", "--out", dev / "out")  # fmt: skip
+    same = ["--lm", toys / "lm.arpa", *BEAM, "--out", dev / "out"]
+    assert dstoolkit("decode", toys / "exp", dev, *same).stdout.endswith("already done\n")
 
 
 @pytest.mark.parametrize(
@@ -162,42 +143,39 @@ def test_the_best_of_a_tuning_is_a_configuration(corpus: Path, data: Path, dstoo
     ],
 )
 def test_bad_options(
-    corpus: Path, data: Path, dstoolkit: Any, monkeypatch: pytest.MonkeyPatch, options: list[str], says: str
+    toys: Path, dev: Path, dstoolkit: Any, monkeypatch: pytest.MonkeyPatch, options: list[str], says: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    command = ["decode", corpus / "exp", data, "--device", "cpu", *options, "--out", data / "out"]
+    command = ["decode", toys / "exp", dev, "--device", "cpu", *options, "--out", dev / "out"]
     assert says in dstoolkit(*command, status=2).stderr
-    assert not (data / "out").exists()
+    assert not (dev / "out").exists()
 
 
-def test_a_language_model_for_other_texts(corpus: Path, data: Path, dstoolkit: Any) -> None:
-    text = (corpus / "lm.arpa").read_text()
-    (data / "lm.arpa").write_text("".join(line.upper() if "\t" in line else line for line in text.splitlines(True)))
-    command = ["decode", corpus / "exp", data, "--lm", data / "lm.arpa", "--out", data / "out"]
+def test_a_language_model_for_other_texts(toys: Path, dev: Path, dstoolkit: Any) -> None:
+    text = (toys / "lm.arpa").read_text()
+    (dev / "lm.arpa").write_text("".join(line.upper() if "\t" in line else line for line in text.splitlines(True)))
+    command = ["decode", toys / "exp", dev, "--lm", dev / "lm.arpa", "--out", dev / "out"]
     assert "characters that no token has" in dstoolkit(*command, status=2).stderr
     assert "characters that no token has" in dstoolkit(*command, "--nj", "2", status=2).stderr
-    assert not (data / "out").exists()
+    assert not (dev / "out").exists()
 
 
-def test_missing_files(corpus: Path, data: Path, dstoolkit: Any) -> None:
-    said = dstoolkit("decode", data / "exp", data / "absent", "--out", data / "out", status=2).stderr
-    assert f"{data}/exp/best.pt: no such file; run 'dstoolkit train' first" in said
-    assert f"{data}/absent/features.h5: no such file; run 'dstoolkit features extract' first" in said
-    (data / "segments").write_text("u000 tape 0 1\n")
-    said = dstoolkit("decode", corpus / "exp", data, "--out", data / "out", status=2).stderr
+def test_missing_files(toys: Path, dev: Path, dstoolkit: Any) -> None:
+    said = dstoolkit("decode", dev / "exp", dev / "absent", "--out", dev / "out", status=2).stderr
+    assert f"{dev}/exp/best.pt: no such file; run 'dstoolkit train' first" in said
+    assert f"{dev}/absent/features.h5: no such file; run 'dstoolkit features extract' first" in said
+    (dev / "segments").write_text("u000 tape 0 1\n")
+    said = dstoolkit("decode", toys / "exp", dev, "--out", dev / "out", status=2).stderr
     assert "segments: no utterance 'u001'" in said
 
 
-def test_outputs_of_another_model(corpus: Path, data: Path, dstoolkit: Any) -> None:
-    other = Path(shutil.copytree(corpus / "exp", data / "exp"))
-    shutil.copy(other / "last.pt", other / "best.pt")
-    command = ["decode", "EXP", data, "--outputs", data / "outputs.h5", "--out", data / "out"]
-    dstoolkit(*[corpus / "exp" if each == "EXP" else each for each in command])
+def test_outputs_of_another_model(toys: Path, dev: Path, dstoolkit: Any) -> None:
+    other = toy.another(toys / "exp", dev / "exp")
+    command = ["decode", "EXP", dev, "--outputs", dev / "outputs.h5", "--out", dev / "out"]
+    dstoolkit(*[toys / "exp" if each == "EXP" else each for each in command])
     said = dstoolkit(*[other if each == "EXP" else each for each in command], "--force", status=0).stdout
-    assert f"{data / 'outputs.h5'}: the network's outputs\n" in said
-    said = dstoolkit(
-        *[corpus / "exp" if each == "EXP" else each for each in command[:-1]], data / "more", status=2
-    ).stderr
+    assert f"{dev / 'outputs.h5'}: the network's outputs\n" in said
+    said = dstoolkit(*[toys / "exp" if each == "EXP" else each for each in command[:-1]], dev / "more", status=2).stderr
     assert "outputs.h5: was made differently: input 'best.pt' has changed" in said
 
 
@@ -218,22 +196,22 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(("sent", "status"), [("SIGINT", 130), ("SIGKILL", -9)])
 def test_interrupted_it_leaves_nothing_that_counts(
-    corpus: Path, data: Path, dstoolkit: Any, sent: str, status: int
+    toys: Path, dev: Path, dstoolkit: Any, sent: str, status: int
 ) -> None:
-    script = data / "script.py"
+    script = dev / "script.py"
     script.write_text(KILLED)
-    command = ["decode", corpus / "exp", data, "--out", data / "out", "--nj", "2"]
+    command = ["decode", toys / "exp", dev, "--out", dev / "out", "--nj", "2"]
     ran = subprocess.run(
         [sys.executable, script, sent, *map(str, command)],
         capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert ran.returncode == status
-    assert not (data / "out").exists()
-    assert (data / ".out.partial").exists() == (sent == "SIGKILL")
+    assert not (dev / "out").exists()
+    assert (dev / ".out.partial").exists() == (sent == "SIGKILL")
     dstoolkit(*command)
-    assert {each.name for each in (data / "out").iterdir()} == FILES
-    assert not (data / ".out.partial").exists()
+    assert {each.name for each in (dev / "out").iterdir()} == FILES
+    assert not (dev / ".out.partial").exists()
 
 
 DYING = """
@@ -250,11 +228,11 @@ if __name__ == "__main__":
 """
 
 
-def test_a_process_that_dies(corpus: Path, data: Path) -> None:
-    (data / "script.py").write_text(DYING)
-    command = ["decode", corpus / "exp", data, "--out", data / "out", "--nj", "2"]
-    ran = subprocess.run([sys.executable, data / "script.py", *map(str, command)], capture_output=True, text=True)
+def test_a_process_that_dies(toys: Path, dev: Path) -> None:
+    (dev / "script.py").write_text(DYING)
+    command = ["decode", toys / "exp", dev, "--out", dev / "out", "--nj", "2"]
+    ran = subprocess.run([sys.executable, dev / "script.py", *map(str, command)], capture_output=True, text=True)
     assert ran.returncode == 2
     assert "--nj: a worker process ended unexpectedly; it may have run out of memory: lower --nj" in ran.stderr
-    assert not (data / "out").exists()
-    assert not (data / ".out.partial").exists()
+    assert not (dev / "out").exists()
+    assert not (dev / ".out.partial").exists()
