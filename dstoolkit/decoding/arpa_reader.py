@@ -103,10 +103,12 @@ def read(path: Path | str) -> Arpa:
     """Raises DataError naming the first line that is wrong."""
     path = Path(path)
     with path.open("rb") as raw:
-        compressed = raw.read(2) == GZIP
+        compressed = raw.read(len(GZIP)) == GZIP
         raw.seek(0)
-        stream: IO[bytes] = gzip.open(raw, "rb") if compressed else raw  # type: ignore[assignment]
-        return _Reader(Blocks(path, stream)).read()
+        if not compressed:
+            return _Reader(Blocks(path, raw)).read()
+        with gzip.open(raw, "rb") as stream:
+            return _Reader(Blocks(path, stream)).read()  # type: ignore[arg-type]
 
 
 class _Reader:
