@@ -14,17 +14,23 @@ import json
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dstoolkit.scoring.align import Step
+from dstoolkit.scoring import speakers
+from dstoolkit.scoring.align import Mode, Step
 from dstoolkit.scoring.statistics import Interval
 from dstoolkit.scoring.wer import ErrorCounts, Report, ScoredUtterance, Totals
 
 FORMAT = 1
 WORST = 10  # utterances whose alignments ``wer.txt`` shows
+STEPS = 1000  # of an alignment: what ``wer.txt`` shows of an utterance as long as a book
 PAIRS = 10  # confusions, deleted and inserted words that it shows
 WIDTH = 100  # columns of an alignment before it goes on below
+ALIGNMENTS: dict[Mode, str] = {
+    "levenshtein": "Alignment levenshtein: the fewest edits, each counting 1.",
+    "sclite": "Alignment sclite: substitutions cost 4, deletions and insertions 3; the case of a to z does not count.",
+}
 LETTERS = {"correct": "C", "substitution": "S", "deletion": "D", "insertion": "I"}
 
 
@@ -34,11 +40,12 @@ def head(report: Report, note: str = "") -> str:
     rows = [
         ["WER", percent(report.wer.rate), _range(interval), *_counts(report.wer)],
         ["CER", percent(report.cer.rate), "", *_counts(report.cer)],
+        *([["TER", percent(report.ter.rate), "", *_counts(report.ter)]] if report.ter else []),
         ["SER", percent(report.ser), "", str(report.totals.wrong), str(report.totals.utterances), "", "", ""],
     ]
     columns = ["", "%", f"{100 * interval.level:g} % interval", "errors", "of", "sub", "del", "ins"]
     sure = f"Interval by bootstrap over {interval.units} utterances{_by_speaker(report)}."
-    return f"{table(columns, rows)}\n\n{sure}{note and ' '}{note}\n"
+    return f"{table(columns, rows)}\n\n{sure} {ALIGNMENTS[report.mode]}{note and ' '}{note}\n"
 
 
 def _by_speaker(report: Report) -> str:
@@ -56,14 +63,9 @@ def text(report: Report, note: str = "") -> str:
 
 def _speakers(report: Report) -> Iterator[str]:
     if report.speakers:
-        columns = ["speaker", "WER %", "CER %", "SER %", "utterances", "words", "sub", "del", "ins"]
-        rows = [[name, *_totals(totals)] for name, totals in report.speakers.items()]
-        yield f"## Speakers\n\n{table(columns, rows)}\n"
-
-
-def _totals(totals: Totals) -> list[str]:
-    rates = [percent(each) for each in (totals.wer.rate, totals.cer.rate, totals.ser)]
-    return [*rates, str(totals.utterances), *_counts(totals.wer)[1:]]
+        rows = table(speakers.HEADER, speakers.rows(report))
+        note = f"\n{speakers.NO_WORDS}\n" if speakers.starred(report) else ""
+        yield f"## Speakers\n\n{rows}\n{note}"
 
 
 def _confusions(report: Report) -> Iterator[str]:
@@ -79,7 +81,16 @@ def _worst(report: Report) -> Iterator[str]:
     if worst:
         yield "## Utterances with the most errors\n"
     for each in worst:
-        yield f"{_title(each)}\n\n{alignment(each.alignment)}"
+        yield f"{_title(each)}\n\n{_some(each.alignment)}"
+
+
+def _some(steps: Sequence[Step]) -> str:
+    """An alignment, of a long one the part from shortly before the first error."""
+    if len(steps) <= STEPS:
+        return alignment(steps)
+    first = next(at for at, step in enumerate(steps) if step.kind != "correct")
+    start = min(max(0, first - STEPS // 10), len(steps) - STEPS)
+    return f"{alignment(steps[start : start + STEPS])}\nSteps {start + 1} to {start + STEPS} of {len(steps)}.\n"
 
 
 def _title(utterance: ScoredUtterance) -> str:
@@ -148,7 +159,7 @@ def _cells(row: Sequence[str], sizes: Sequence[int], numeric: Sequence[bool]) ->
 
 
 def _is_number(cell: str) -> bool:
-    return not cell or cell[0].isdigit() or cell == "inf"
+    return not cell or cell.removeprefix("-")[:1].isdigit() or cell == "inf"
 
 
 def percent(rate: float) -> str:
@@ -164,10 +175,12 @@ def _counts(counts: ErrorCounts) -> list[str]:
     return [str(each) for each in figures]
 
 
-def as_json(report: Report, note: str = "") -> str:
-    """The whole of ``wer.json``."""
+def as_json(report: Report, note: str = "", texts: Mapping[str, Any] | None = None) -> str:
+    """The whole of ``wer.json``; ``texts`` is the note in plain values, empty for texts as they stand."""
     contents = {
         "format": FORMAT,
+        "alignment": report.mode,
+        "texts": dict(texts or {}),
         "note": note,
         **_totals_dict(report.totals),
         "intervals": {"utterances": _interval(report.interval())},
@@ -182,7 +195,8 @@ def as_json(report: Report, note: str = "") -> str:
 
 def _totals_dict(totals: Totals) -> dict[str, Any]:
     ser = {"rate": totals.ser, "errors": totals.wrong, "reference_length": totals.utterances}
-    return {"wer": _figures(totals.wer), "cer": _figures(totals.cer), "ser": ser}
+    tokens = {"ter": _figures(totals.ter)} if totals.ter else {}
+    return {"wer": _figures(totals.wer), "cer": _figures(totals.cer), **tokens, "ser": ser}
 
 
 def _figures(counts: ErrorCounts) -> dict[str, float | None]:
@@ -208,7 +222,8 @@ def _utterance(utterance: ScoredUtterance) -> dict[str, Any]:
         "speaker": utterance.speaker,
         "reference": " ".join(utterance.reference),
         "hypothesis": " ".join(utterance.hypothesis),
-        "steps": "".join(LETTERS[step.kind] for step in utterance.alignment),
+        "steps": utterance.steps,
         "wer": _figures(utterance.wer),
         "cer": _figures(utterance.cer),
+        **({"ter": _figures(utterance.ter)} if utterance.ter else {}),
     }

@@ -5,6 +5,7 @@ Lines that begin with ``;;`` are comments. See the sclite manual of NIST's SCTK.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from dstoolkit.errors import DataError, DstoolkitError, Faults
@@ -44,3 +45,8 @@ def _parse(line: bytes) -> tuple[str, str] | None:
     if not (opening and content.endswith(")") and utterance.strip()):
         raise ValueError(f"no utterance id in {content[-60:]!r}")
     return utterance.strip(), text.strip()
+
+
+def lines(utterances: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """The text of a file, from ids and words."""
+    return "".join(f"{' '.join([*words, f'({key})'])}\n" for key, words in utterances)
