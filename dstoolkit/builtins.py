@@ -40,9 +40,10 @@ def dstoolkit_register_losses() -> list[type[Loss]]:
 
 @hookimpl
 def dstoolkit_register_decoders() -> list[type[Decoder]]:
+    from dstoolkit.decoding.beam import Beam
     from dstoolkit.decoding.greedy import Greedy
 
-    return [Greedy]
+    return [Beam, Greedy]
 
 
 @hookimpl
@@ -71,6 +72,7 @@ def dstoolkit_register_commands() -> list[type[Command]]:
     from dstoolkit.cli.data import DataCommand
     from dstoolkit.cli.decode import DecodeCommand
     from dstoolkit.cli.features import FeaturesCommand
+    from dstoolkit.cli.lm import LmCommand
     from dstoolkit.cli.plugins import PluginsCommand
     from dstoolkit.cli.score import ScoreCommand
     from dstoolkit.cli.tokenizer import TokenizerCommand
@@ -82,6 +84,7 @@ def dstoolkit_register_commands() -> list[type[Command]]:
         DataCommand,
         DecodeCommand,
         FeaturesCommand,
+        LmCommand,
         PluginsCommand,
         ScoreCommand,
         TokenizerCommand,

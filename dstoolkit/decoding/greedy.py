@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from dstoolkit.decoding.words import group_words
@@ -29,28 +30,40 @@ class Greedy(Decoder):
 
     def decode(self, log_probs: Tensor, lengths: Tensor, frame_shift: float) -> list[list[Hypothesis]]:
         """``(batch, frames, vocab)``, ``(batch,)`` -> per utterance a list of one hypothesis."""
-        values, tokens = log_probs.max(dim=2)
+        values, tokens = (each.cpu().numpy() for each in log_probs.max(dim=2))
+        counts = lengths.cpu().numpy()
+        inside = np.arange(values.shape[1]) < counts[:, None]
+        ends = np.cumsum(counts)  # of the utterances, their frames laid end to end
+        runs = _runs(tokens[inside], values[inside], ends - counts)
+        scores = np.where(inside, values, 0.0).sum(axis=1, dtype=np.float64)
+        borders = np.searchsorted(runs[1], [0, *ends]).tolist()
         return [
-            [self._hypothesis(row[:length], best[:length], frame_shift)]
-            for row, best, length in zip(tokens, values, lengths.tolist(), strict=True)
+            [self._hypothesis([each[first:last] for each in runs], int(end - count), float(score), frame_shift)]
+            for (first, last), end, count, score in zip(pairwise(borders), ends, counts, scores, strict=True)
         ]
 
-    def _hypothesis(self, path: Tensor, values: Tensor, frame_shift: float) -> Hypothesis:
-        runs, inverse, counts = torch.unique_consecutive(path, return_inverse=True, return_counts=True)
-        confidence = torch.zeros(len(runs), dtype=values.dtype).index_add_(0, inverse, values.exp()) / counts
-        begins = counts.cumsum(0) - counts
-        kept = (runs != BLANK).nonzero()[:, 0]
-        tokens = runs[kept].tolist()
-        frames, ends = begins[kept].tolist(), (begins + counts)[kept].tolist()
-        confidences = confidence[kept].clamp(max=1.0).tolist()
+    def _hypothesis(self, runs: list[Any], start: int, score: float, frame_shift: float) -> Hypothesis:
+        """From the runs of one utterance, whose first frame is ``start``."""
+        tokens, confidences = runs[0].tolist(), runs[3].tolist()
+        begins, ends = (runs[1] - start).tolist(), (runs[2] - start).tolist()
+        names = [self.tokenizer.tokens[token] for token in tokens]
         return Hypothesis(
             text=self.tokenizer.decode(tokens),
-            score=float(values.sum()) if len(values) else 0.0,
+            score=score,
             tokens=tuple(tokens),
-            frames=tuple(frames),
+            frames=tuple(begins),
             confidences=tuple(confidences),
-            words=group_words(self._names(tokens), frames, ends, confidences, frame_shift),
+            words=group_words(names, begins, ends, confidences, frame_shift),
         )
 
-    def _names(self, tokens: Sequence[int]) -> list[str]:
-        return [self.tokenizer.tokens[token] for token in tokens]
+
+def _runs(path: Any, values: Any, starts: Any) -> tuple[Any, Any, Any, Any]:
+    """Utterances' best paths end to end, ``(all_frames,)``, and where each begins -> the runs of one token, blanks left
+    out: token, first frame, frame after the last, mean probability."""
+    new = np.append(True, path[1:] != path[:-1])[: len(path)]
+    new[starts[starts < len(path)]] = True
+    begins = np.flatnonzero(new)
+    ends = np.append(begins[1:], len(path))[: len(begins)]
+    means = np.add.reduceat(np.exp(values.astype(np.float64)), begins) / (ends - begins) if len(path) else values
+    kept = path[begins] != BLANK
+    return path[begins][kept], begins[kept], ends[kept], np.minimum(means[kept], 1.0)

@@ -1,0 +1,173 @@
+"""What a search may write: from a decoder's options and the tokenizer's tokens to the tables of ``growth.Rules``.
+
+Here a language model or a lexicon meets the tokens, and is refused where it does not fit: one made for other tokens, or
+for texts normalised otherwise, would not fail by itself but spoil every text.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dstoolkit.decoding import hotwords
+from dstoolkit.decoding.growth import NOTHING, TOKENS, UNKNOWN, WORDS, Rules
+from dstoolkit.decoding.hashing import ENTRY
+from dstoolkit.decoding.ngram import Ngram
+from dstoolkit.decoding.ngram_tables import STATE, UNIGRAM, NgramTables
+from dstoolkit.decoding.spelling import Alphabet, Trie, trie_of
+from dstoolkit.errors import ConfigError, DataError, DstoolkitError, Faults, few
+from dstoolkit.interfaces import BLANK
+
+if TYPE_CHECKING:
+    from dstoolkit.decoding.beam import BeamConfig
+
+SPECIAL = {"<unk>", "<s>", "</s>"}
+SPACE = "<space>"  # how a model of tokens writes the token ' '
+SPELLABLE = 0.5  # the least share of a model's words that the tokens must be able to write
+RETRAIN = "train it on texts normalised as the recogniser's: 'dstoolkit lm train --tokenizer'"
+
+
+def make_rules(config: BeamConfig, tokens: Sequence[str]) -> Rules:
+    """Raises ConfigError, DataError or Faults for files that cannot be read or do not fit the tokens."""
+    alphabet = Alphabet(tokens)
+    model = load_model(config.lm) if config.lm else nothing_known()
+    units = NOTHING if not config.lm else WORDS if config.lm_unit == "word" else TOKENS
+    units_of = np.zeros(len(tokens), np.int32)
+    if units == TOKENS:
+        units_of = token_units(config.lm, model, tokens)
+    phrases = {" ".join(phrase.split()): float(weight) for phrase, weight in config.hotwords.items()}
+    check_hotwords(alphabet, phrases)
+    automaton = hotwords.automaton(alphabet, phrases)
+    if config.lexicon:
+        vocabulary = lexicon_trie(config.lexicon, alphabet, model.ids if units == WORDS else {})
+    else:
+        vocabulary = model_trie(config.lm, alphabet, model) if units == WORDS else trie_of(alphabet, {})[0]
+    words = units == WORDS or bool(config.lexicon or phrases)
+    return Rules(
+        matter=words or units == TOKENS,
+        units=units,
+        alpha=float(config.alpha),
+        beta=float(config.beta),
+        unknown=float(config.unknown_score),
+        sentence_end=config.sentence_end,
+        closed=bool(config.lexicon),
+        words=words,
+        pieces=alphabet.pieces,
+        letters=alphabet.letters,
+        offsets=alphabet.offsets,
+        bare=alphabet.bare,
+        units_of=units_of,
+        most=largest_bonus(config, units, alphabet, automaton),
+        vocabulary=vocabulary,
+        model=model.tables,
+        start=model.start,
+        end=model.end,
+        hotwords=automaton,
+        hot=bool(phrases),
+    )
+
+
+def largest_bonus(config: BeamConfig, units: int, alphabet: Alphabet, automaton: hotwords.Automaton) -> Any:
+    """For each token a bound of what it can add to a prefix's bonus; a model's log-probabilities are at most 0."""
+    most = np.diff(alphabet.offsets) * max(float(automaton.gain.max()), 0.0)
+    if units == WORDS:
+        unknown = max(config.unknown_score, 0.0)
+        most = most + alphabet.boundaries * (max(config.beta, 0.0) + unknown) + unknown
+    return most + (max(config.beta, 0.0) if units == TOKENS else 0.0)
+
+
+@functools.lru_cache(maxsize=1)
+def nothing_known() -> Ngram:
+    """The model in the place of none: compiled code wants its tables, and never asks them."""
+    one = np.zeros(2, np.int64)
+    tables = NgramTables(1, np.zeros(1, UNIGRAM), np.zeros(1, STATE), one, np.zeros(0, ENTRY), one, one)
+    return Ngram((), {}, tables, 0, 0)
+
+
+def load_model(path: str) -> Ngram:
+    """The model of an ARPA file, read once as long as the file stays the same."""
+    found = Path(path)
+    if not found.is_file():
+        raise ConfigError(
+            "decoder.lm", f"no file '{path}'", "expected an ARPA file", "make it with 'dstoolkit lm train'"
+        )
+    about = found.stat()
+    return _load(found.resolve(), about.st_mtime_ns, about.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(path: Path, changed: int, size: int) -> Ngram:
+    return Ngram.load(path)
+
+
+def token_units(path: str, model: Ngram, tokens: Sequence[str]) -> Any:
+    """The model's number of each token. Raises ConfigError where it is a model of other tokens."""
+    names = [SPACE if token == " " else token for token in tokens]
+    strange = sorted(set(model.words) - SPECIAL - set(names))
+    if strange:
+        found = f"'{path}' is no model of this tokenizer's tokens: it has {few(strange)}"
+        advice = "decoder.lm_unit is 'word' for a model of words; 'dstoolkit lm train --unit token' makes one of tokens"
+        raise ConfigError("decoder.lm", found, f"expected tokens such as {few(names[1:])}", advice)
+    return np.array(
+        [model.ids.get(name, UNKNOWN) if at != BLANK else UNKNOWN for at, name in enumerate(names)], np.int32
+    )
+
+
+def model_trie(path: str, alphabet: Alphabet, model: Ngram) -> Trie:
+    """The model's words over the tokens' characters. Raises ConfigError where they can write few of them."""
+    words = {word: number for word, number in model.ids.items() if word not in SPECIAL}
+    made, strange = trie_of(alphabet, words)
+    if len(words) - len(strange) < SPELLABLE * len(words) or not words:
+        found = f"'{path}': {len(strange)} of its {len(words)} words have characters that no token has: {few(strange)}"
+        raise ConfigError("decoder.lm", found, f"expected words of {characters(alphabet)}", RETRAIN)
+    return made
+
+
+def lexicon_trie(path: str, alphabet: Alphabet, numbers: Mapping[str, int]) -> Trie:
+    """The lexicon's words, each with the language model's number of it."""
+    words = {word: numbers.get(word, UNKNOWN) for word in read_lexicon(Path(path))}
+    made, strange = trie_of(alphabet, words)
+    Faults.check(
+        DataError(path, f"word '{word}' has characters that no token has", f"expected {characters(alphabet)}")
+        for word in strange
+    )
+    return made
+
+
+def read_lexicon(path: Path) -> list[str]:
+    """Words, the first of each line (what follows, a pronunciation say, is passed over). Raises DataError or Faults."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise DataError(path, (error.strerror or str(error)).lower(), "expected words, one a line") from error
+    words: dict[str, None] = {}
+    faults: list[DstoolkitError] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            words.update(dict.fromkeys(line.decode("utf-8").split()[:1]))
+        except UnicodeDecodeError:
+            faults.append(DataError(f"{path}:{number}", "not UTF-8 text", "expected a word"))
+    if not words and not faults:
+        faults.append(DataError(path, "no words", "expected words, one a line"))
+    Faults.check(faults)
+    return list(words)
+
+
+def check_hotwords(alphabet: Alphabet, phrases: Mapping[str, float]) -> None:
+    """Raises ConfigError or Faults for those that no tokens can write."""
+    Faults.check(
+        ConfigError(
+            "decoder.hotwords", f"'{phrase}' has characters that no token has", f"expected {characters(alphabet)}"
+        )
+        for phrase in phrases
+        if alphabet.spell(phrase) is None
+    )
+
+
+def characters(alphabet: Alphabet) -> str:
+    shown = "".join(sorted(letter for letter in alphabet.codes if letter != " "))
+    return f"'{shown[:60]}'" + (f" and {len(shown) - 60} more" if len(shown) > 60 else "")
