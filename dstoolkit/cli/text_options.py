@@ -21,6 +21,15 @@ OPTIONS = (
 )
 
 
+alignment_option = click.option(
+    "--alignment",
+    type=click.Choice(["levenshtein", "sclite"]),
+    default="levenshtein",
+    show_default=True,
+    help="The fewest edits, or sclite's weights and its choice among ties.",
+)
+
+
 def text_options(command: F) -> F:
     """Adds the options; the command takes ``case, punctuation, rules, config_path, overrides``, the keywords of
     ``dstoolkit.pipeline.transcripts.choose``."""
