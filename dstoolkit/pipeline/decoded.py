@@ -11,7 +11,6 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,7 @@ def plain(each: Hypothesis) -> dict[str, Any]:
         "score": round(each.score, DIGITS),
         "am": round(acoustic, DIGITS),
         "lm": round(each.lm, DIGITS),
-        "words": [asdict(word) | {"confidence": round(word.confidence, DIGITS)} for word in each.words],
+        "words": [vars(word) | {"confidence": round(word.confidence, DIGITS)} for word in each.words],
         "tokens": list(each.tokens),
         "frames": list(each.frames),
         "confidences": [round(value, DIGITS) for value in each.confidences],

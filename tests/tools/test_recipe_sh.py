@@ -185,6 +185,26 @@ class TestStages:
         assert error.endswith("run.sh: interrupted; the same command goes on from here\n")
 
 
+class TestRecognise:
+    def test_with_the_model_and_without_each_scored(self, checkout: Path) -> None:
+        commands = 'dstoolkit() { show "$@"; }\nrecognise "my data" "exp/$tag" test --config "a b"\n'
+        head = RECIPE.partition("stage prepare")[0]
+        (checkout / "recipes/toy/run.sh").write_text(head + commands)
+        output, error = run(checkout, "toy", "--device", "cpu", "--force")
+        out, data, model = "exp/first/decode_test", "my data/test", "exp/first/tune/best.yaml"
+        decoding = ["decode", "exp/first", data, "--out"]
+        scoring = ["--utt2spk", f"{data}/utt2spk", "--out"]
+        assert shown(output) == [
+            [*decoding, out, "--config", model, "--device", "cpu", "--force"],
+            [*decoding, f"{out}_greedy", "--set", "decoder=greedy", "--device", "cpu", "--force"],
+            *(
+                ["score", "--ref", f"{data}/text", "--hyp", f"{each}/text", *scoring, each, "--config", "a b"]
+                for each in (f"{out}_greedy", out)
+            ),
+        ]
+        assert re.findall(r"^== stage \d: (\w+)$", error, re.MULTILINE) == ["decode", "decode", "score", "score"]
+
+
 class TestResults:
     def test_the_table_is_followed_by_three_predictions_and_the_files(self, checkout: Path) -> None:
         folder = checkout / "recipes/toy/exp/first"

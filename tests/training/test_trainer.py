@@ -66,6 +66,15 @@ def test_learns_decodes_and_scores(corpus, tmp_path, dstoolkit):
     assert "already done" in again.output
 
 
+def test_validation_decodes_as_the_section_train_says(corpus, tmp_path, dstoolkit):
+    """The section decoder is checked, and no more: its language model may come later."""
+    command = toy.arguments(corpus, tmp_path / "exp", "--set", "train.epochs=1", "--set")
+    assert "no decoder 'beem'" in dstoolkit(*command, "decoder=beem", status=2).stderr
+    own = ["train.decoder=beam", "--set", "train.decoder.lm=absent.arpa"]
+    assert "no file 'absent.arpa'" in dstoolkit(*command, *own, status=2).stderr
+    dstoolkit(*command, "decoder=beam", "--set", "decoder.lm=absent.arpa")
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_others(corpus, tmp_path, dstoolkit):
     augmented = ["--set", "augment.stretch=0.1", "--set", "encoder.dropout=0.2", "--set", "train.epochs=2"]
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
