@@ -47,6 +47,39 @@ def places(folder: Path, utterances: Iterable[str]) -> dict[str, Place]:
     return {each: Place(rows[each][0], start) for each, start in starts.items() if start is not None}
 
 
+def read(path: Path) -> dict[str, list[Word]]:
+    """Recording -> its words, of all channels, in order of time. A confidence that is not stated is 1.
+
+    Lines that begin with ``;;`` are comments. Raises DataError or Faults with line numbers.
+    """
+    words: dict[str, list[Word]] = {}
+    faults = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith(b";;"):
+            continue
+        try:
+            recording, word = _parse(line.decode("utf-8"))
+        except ValueError as error:
+            found = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+            expected = "expected '<recording> <channel> <start> <duration> <word> [<confidence>]'"
+            faults.append(DataError(f"{path}:{number}", found, expected))
+            continue
+        words.setdefault(recording, []).append(word)
+    Faults.check(faults)
+    return {recording: sorted(found, key=lambda each: each.start) for recording, found in words.items()}
+
+
+def _parse(line: str) -> tuple[str, Word]:
+    """Raises ValueError saying what is wrong."""
+    fields = line.split()
+    if len(fields) not in (5, 6):
+        raise ValueError(f"{tables.count(len(fields), 'field')} in {tables.quote(line.strip())}")
+    start, length, confidence = (tables.seconds(each) for each in (*fields[2:4], *(fields[5:] or ["1"])))
+    if start is None or length is None or confidence is None or start < 0 or length < 0:
+        raise ValueError(f"start, duration and confidence in {tables.quote(line.strip())}")
+    return fields[0], Word(fields[4], start, start + length, confidence)
+
+
 class Writer:
     """Writes utterances, given by recording, to an open text file; ``close`` writes the last recording's.
 
