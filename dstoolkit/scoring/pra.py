@@ -34,9 +34,9 @@ def _parts(report: Report, title: str, groups: dict[str, list[ScoredUtterance]])
     yield "\n"
     capitals = _capitals(report)
     for at, (name, utterances) in enumerate(groups.items()):
-        yield f"Speaker sentences  {at:2}:  {name}   #utts: {len(utterances)}\n"
+        yield f"Speaker sentences{at:4}:  {name}   #utts: {len(utterances)}\n"
         yield from (_utterance(each, report.mode != "sclite", capitals) for each in utterances)
-    yield "\n\n\n"
+    yield "\n"
 
 
 def _capitals(report: Report) -> Callable[[str], str]:
@@ -50,7 +50,7 @@ def _capitals(report: Report) -> Callable[[str], str]:
 def _utterance(utterance: ScoredUtterance, case_counts: bool, capitals: Callable[[str], str]) -> str:
     counts = utterance.wer
     figures = f"{counts.correct} {counts.substitutions} {counts.deletions} {counts.insertions}"
-    lines = ["REF:  ", "HYP:  ", "Eval: "]
+    lines = ["REF:  ", "HYP:  ", "Eval: "] if utterance.steps else []
     for step in utterance.alignment:
         for at, cell in enumerate(_column(step, capitals)):
             lines[at] += f"{cell} "

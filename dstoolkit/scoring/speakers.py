@@ -6,6 +6,7 @@ speakers, each counting the same; a speaker without reference words shows counts
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
@@ -34,8 +35,8 @@ def _cells(totals: Totals) -> list[str]:
     if not totals.wer.reference_length:
         words = [f"{each}*" for each in (*_words(totals), totals.cer.errors)]
     else:
-        words = [f"{each:.1f}" for each in _percentages(totals)]
-    return [*counts, *words[:5], f"{100 * totals.ser:.1f}", *words[5:]]
+        words = [shown(each) for each in _percentages(totals)]
+    return [*counts, *words[:5], shown(100 * totals.ser), *words[5:]]
 
 
 def _over_speakers(speakers: Sequence[Totals], summary: Callable[[Sequence[float]], float]) -> list[str]:
@@ -47,7 +48,12 @@ def _over_speakers(speakers: Sequence[Totals], summary: Callable[[Sequence[float
         [100 * each.ser for each in speakers],
         [_percentages(each)[5] for each in with_words],
     ]
-    return [f"{summary(column):.1f}" for column in columns]
+    return [shown(summary(column)) for column in columns]
+
+
+def shown(value: float) -> str:
+    """With one decimal; a half is rounded up, as sclite does."""
+    return f"{math.floor(10 * value + 0.5) / 10:.1f}"
 
 
 def _words(totals: Totals) -> tuple[int, ...]:
