@@ -1,21 +1,23 @@
 """References and hypotheses: read, normalised alike with what was done to them said in words, and scored.
 
-Texts are compared as they stand unless asked otherwise. The steps, in this order: the substitutions of a GLM file
-(``dstoolkit.text.glm``), which so see the texts as they were written, and then a ``Normalization``: numbers, Unicode,
-punctuation, case.
+Texts are compared as they stand unless asked otherwise. First comes a ``Normalization``: numbers, Unicode, punctuation,
+case. The substitutions of a GLM file (``dstoolkit.text.glm``) then see words without the comma that followed them, in
+any case where that was made one; and what they write is normalised in turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dstoolkit import config
 from dstoolkit.data import datadir, tables
-from dstoolkit.errors import Faults
-from dstoolkit.scoring import trn, wer
+from dstoolkit.errors import DstoolkitError, Faults
+from dstoolkit.pipeline.vocabulary import Vocabulary
+from dstoolkit.scoring import sclite, trn, wer
+from dstoolkit.scoring.align import Mode
 from dstoolkit.scoring.wer import Report
 from dstoolkit.text import glm
 from dstoolkit.text.normalize import Normalization
@@ -45,11 +47,14 @@ class Treatment:
         times = 0
         treated = {}
         for key, text in texts.items():
+            treated[key] = self._normalize(text)
             if self.rules:
-                text, more = self.rules.apply(text)
-                times += more
-            treated[key] = self.normalization.apply(text) if self.normalization else text
+                text, more = self.rules.apply(treated[key])
+                treated[key], times = self._normalize(text), times + more
         return treated, times
+
+    def _normalize(self, text: str) -> str:
+        return self.normalization.apply(text) if self.normalization else text
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,10 @@ def choose(
     elif stated:
         alone = {"case": "keep", "punctuation": "keep", "unicode": "none"}
         normalization = config.build(Normalization, alone | stated)
-    return Treatment(normalization, glm.read(rules) if rules else None)
+    found = glm.read(rules) if rules else None
+    if found and normalization and normalization.case != "keep":
+        found = found.in_any_case()
+    return Treatment(normalization, found)
 
 
 def read(references: Path, hypotheses: Path, treatment: Treatment) -> Transcripts:
@@ -95,17 +103,63 @@ def read(references: Path, hypotheses: Path, treatment: Treatment) -> Transcript
 
 
 def score(
-    references: Path, hypotheses: Path, treatment: Treatment, speakers: Path | None = None
+    references: Path,
+    hypotheses: Path,
+    treatment: Treatment,
+    speakers: Path | None = None,
+    mode: Mode = "levenshtein",
+    tokenizer: Path | None = None,
 ) -> tuple[Report, Transcripts]:
-    """The scores of two files, and the texts they are of; ``speakers`` is a Kaldi ``utt2spk``. Raises as ``read``."""
+    """The scores of two files, and the texts they are of. Raises as ``read``.
+
+    ``speakers`` is a Kaldi ``utt2spk``; without it the ids of a ``.trn`` file name them, if all do. ``tokenizer`` is a
+    vocabulary's folder, for token errors.
+    """
     by_id = None
     if speakers:
         table = tables.read(speakers, tables.FORMS["utt2spk"], ordered=False)
         Faults.check(table.faults)
         by_id = table.values()
     texts = read(references, hypotheses, treatment)
-    names = {"reference_name": references, "hypothesis_name": hypotheses, "speakers_name": speakers or "speakers"}
-    return wer.score(texts.references, texts.hypotheses, by_id, **names), texts
+    if speakers is None and references.suffix == ".trn":
+        by_id = _speakers(texts.references)
+    tokens = _tokens(tokenizer, texts, references, hypotheses) if tokenizer else None
+    report = wer.score(
+        texts.references,
+        texts.hypotheses,
+        by_id,
+        mode=mode,
+        tokens=tokens,
+        reference_name=references,
+        hypothesis_name=hypotheses,
+        speakers_name=speakers or "speakers",
+    )
+    return report, texts
+
+
+def _speakers(utterances: Iterable[str]) -> dict[str, str] | None:
+    """By id, as the ids of a ``trn`` file name them; None unless all do."""
+    found = {each: sclite.speaker(each) for each in utterances}
+    named = {each: speaker for each, speaker in found.items() if speaker}
+    return named if len(named) == len(found) else None
+
+
+def _tokens(
+    folder: Path, texts: Transcripts, references: Path, hypotheses: Path
+) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Both sides in tokens. Raises Faults naming every character that has none."""
+    vocabulary = Vocabulary.load(folder)
+    faults: list[DstoolkitError] = []
+    for where, side in ((references, texts.references), (hypotheses, texts.hypotheses)):
+        try:
+            vocabulary.check(side, where)
+        except DstoolkitError as error:
+            faults += error.faults if isinstance(error, Faults) else [error]
+    Faults.check(faults)
+    refs, hyps = (
+        {key: vocabulary.encode(text) for key, text in side.items()} for side in (texts.references, texts.hypotheses)
+    )
+    return refs, hyps
 
 
 def read_texts(path: Path) -> dict[str, str]:
@@ -115,13 +169,10 @@ def read_texts(path: Path) -> dict[str, str]:
 
 def note(treatment: Treatment, in_references: int, in_hypotheses: int) -> str:
     """What was done, as a sentence; the counts are of substitutions made."""
-    parts = []
+    parts = [str(treatment.normalization)] if treatment.normalization else []
     if treatment.rules:
         rules = treatment.rules
-        parts.append(
-            f"{tables.count(len(rules.rules), 'rule')} of {rules.name} ({'case counts' if rules.case_sensitive else 'any case'}), "
-            f"{in_references} times in the references and {in_hypotheses} in the hypotheses"
-        )
-    if treatment.normalization:
-        parts.append(str(treatment.normalization))
+        case = "case counts" if rules.case_sensitive else "any case"
+        times = f"{tables.count(in_references, 'time')} in the references and {in_hypotheses} in the hypotheses"
+        parts.append(f"{tables.count(len(rules.rules), 'rule')} of {rules.name} ({case}), {times}")
     return f"Both sides normalised: {'; '.join(parts)}." if parts else "Texts compared as they stand."

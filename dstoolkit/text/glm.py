@@ -62,6 +62,10 @@ class Rules:
             self._by_key.setdefault(folded.source[:KEY], []).append((order, folded))
         self._lengths = sorted({len(key) for key in self._by_key})
 
+    def in_any_case(self) -> Rules:
+        """The same rules, for texts in which case says nothing."""
+        return Rules(self.rules, False, self.name, self.digest)
+
     def apply(self, text: str) -> tuple[str, int]:
         """The rewritten text, its words apart by single blanks, and how many times a rule was applied."""
         text = f" {' '.join(text.split())} "

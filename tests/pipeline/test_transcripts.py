@@ -33,16 +33,26 @@ def test_as_they_stand_by_default(folder: Path) -> None:
     assert found.treatment == {}
 
 
-def test_substitutions_then_punctuation_then_case(folder: Path) -> None:
+def test_punctuation_and_case_then_substitutions(folder: Path) -> None:
     treatment = transcripts.choose(case="lower", punctuation="remove", rules=folder / "rules.glm")
     found = read(folder, treatment)
     assert found.references == found.hypotheses == {"u1": "i'm going to go now", "u2": "two air craft"}
     assert found.note == (
-        "Both sides normalised: 2 rules of rules.glm (any case), 2 times in the references and 0 in the hypotheses; "
-        "case lower, punctuation remove, unicode none, numbers keep."
+        "Both sides normalised: case lower, punctuation remove, unicode none, numbers keep; "
+        "2 rules of rules.glm (any case), 2 times in the references and 0 in the hypotheses."
     )
     assert found.treatment["glm"]["name"] == "rules.glm"
     assert {key: found.treatment[key] for key in ("case", "punctuation")} == {"case": "lower", "punctuation": "remove"}
+
+
+def test_rules_meet_normalised_texts_and_what_they_write_is_normalised(tmp_path: Path) -> None:
+    path = tmp_path / "rules.glm"
+    path.write_text("UM => / [ ] __ [ ]\nOK => O. K. / [ ] __ [ ]\n")
+    texts = {"u": "Um, OK. Um"}
+    assert transcripts.choose(rules=path).apply(texts) == ({"u": "Um, OK. Um"}, 0)
+    assert transcripts.choose(rules=path, punctuation="remove").apply(texts) == ({"u": "Um O K Um"}, 1)
+    assert transcripts.choose(rules=path, punctuation="remove", case="lower").apply(texts) == ({"u": "o k"}, 3)
+    assert transcripts.choose(rules=path, case="upper").apply({"u": "um ok"}) == ({"u": "O. K."}, 2)
 
 
 def test_the_digest_tells_rules_of_one_name_apart(folder: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, ttest_1samp
 
+from dstoolkit.scoring.align import alignments
 from dstoolkit.scoring.significance import BOUNDARY, mapsswe, segments
 
 
@@ -104,7 +105,7 @@ def slow_segments(first: str, second: str) -> list[tuple[int, int]]:
     return [*done, tuple(errors)] if any(errors) else done
 
 
-def alignments(generator: random.Random, utterances: int, error: float) -> tuple[list[str], list[str]]:
+def random_steps(generator: random.Random, utterances: int, error: float) -> tuple[list[str], list[str]]:
     """Random steps of two systems for the same references."""
     lengths = [generator.randint(0, 12) for _ in range(utterances)]
 
@@ -124,7 +125,7 @@ def alignments(generator: random.Random, utterances: int, error: float) -> tuple
 @given(st.integers(0, 10**6), st.floats(0.0, 0.6))
 @settings(deadline=None)
 def test_as_word_by_word_and_alike_in_either_order(seed: int, error: float) -> None:
-    first, second = alignments(random.Random(seed), 8, error)
+    first, second = random_steps(random.Random(seed), 8, error)
     expected = [each for pair in zip(first, second, strict=True) for each in slow_segments(*pair)]
     found = segments(first, second)
     assert [tuple(each) for each in found.tolist()] == expected
@@ -136,7 +137,7 @@ def test_as_word_by_word_and_alike_in_either_order(seed: int, error: float) -> N
 
 
 def test_z_is_the_t_statistic_of_the_differences() -> None:
-    first, second = alignments(random.Random(5), 200, 0.2)
+    first, second = random_steps(random.Random(5), 200, 0.2)
     differences = np.diff(segments(first, second), axis=1)[:, 0]
     assert mapsswe(first, second).z == pytest.approx(-ttest_1samp(differences, 0.0).statistic)
 
@@ -204,17 +205,14 @@ def test_as_sc_stats(tmp_path: Path, seed: int, utterances: int, size: int, erro
     generator = random.Random(seed)
     vocabulary = [f"w{at}" for at in range(size)]
     references = [[generator.choice(vocabulary) for _ in range(generator.randint(1, 15))] for _ in range(utterances)]
+    heard = [[corrupt(generator, each, vocabulary, error) for each in references] for error in errors]
+    spoken = list(map(" ".join, references))
     sgml = [
-        aligned(
-            tmp_path,
-            name,
-            list(map(" ".join, references)),
-            [" ".join(corrupt(generator, each, vocabulary, error)) for each in references],
-        )
-        for name, error in zip(("one", "two"), errors, strict=True)
+        aligned(tmp_path, name, spoken, list(map(" ".join, each)))
+        for name, each in zip(("one", "two"), heard, strict=True)
     ]
-    first, second = map(steps_of, sgml)
-    assert len(first) == utterances
+    first, second = (alignments(references, each, "sclite").steps for each in heard)
+    assert [first, second] == list(map(steps_of, sgml))
     command = [sctk("sc_stats"), "-p", "-t", "mapsswe", "-v", "-n", "-"]
     shown = [
         subprocess.run(each, input="".join(sgml).encode(), check=True, capture_output=True).stdout.decode("latin-1")
