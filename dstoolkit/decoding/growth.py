@@ -4,13 +4,17 @@ The score of a text is its acoustic log-probability plus its bonus:
 
     bonus = alpha * log P_lm + beta * units + unknown * words the model does not know + weights of hotwords
 
-with words or tokens as the model's units. Only the whole text has that bonus; on the way a prefix has what is certain
-of it (an unknown word counts as soon as no known word begins so) and its hotwords' shares.
+with words or tokens as the model's units. Only the whole text has that bonus. On the way a prefix has what is certain
+of it, its hotwords' shares, and for an unfinished word the best that any word that begins so would add by its unigram
+probability: language-model look-ahead (Ortmanns, Eiden & Ney 1998), taken back when the word ends and its own
+probability is known. So a prefix in the middle of a word competes fairly with one that has just ended a word.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from dstoolkit.compiled import inlined
 from dstoolkit.decoding import hotwords as hot_words
@@ -52,9 +56,12 @@ class Rules(NamedTuple):
     letters: Any  # (all,) of the tokens, one after the other
     offsets: Any  # (vocab + 1,)
     bare: Any  # (vocab,): the token is a boundary and nothing else
+    opens: Any  # (vocab,): the token begins with a boundary, and so ends a word; none does where words do not matter
+    most: Any  # (vocab,): the largest bonus that the token may bring, the end of a word before it apart
+    most_at_end: float  # the largest bonus that the end of a word may bring
     units_of: Any  # (vocab,): the model's number of each token
-    most: Any  # (vocab,): the largest bonus that the token may bring
     vocabulary: Any
+    ahead: Any  # (nodes of the trie + 1,): the bonus of an unfinished word; the last, of one OUTSIDE
     model: Any
     start: int  # the model's states at the beginning, and its number of the sentence's end
     end: int
@@ -78,9 +85,9 @@ def close(rules: Any, spelled: Any, state: Any) -> Any:
     if rules.units != WORDS:
         return True, state, 0.0, 0.0
     after, bonus, log_prob = score_unit(rules, state, max(word, UNKNOWN))
-    if spelled != OUTSIDE and word <= UNKNOWN:  # outside, it has counted already
+    if word <= UNKNOWN:
         bonus += rules.unknown
-    return True, after, bonus, log_prob
+    return True, after, bonus - rules.ahead[spelled], log_prob
 
 
 @inlined
@@ -95,6 +102,15 @@ def close_prefix(rules: Any, numbers: Any, scores: Any, prefix: Any) -> Any:
 
 
 @inlined
+def word_end(rules: Any, numbers: Any, scores: Any, prefix: Any) -> Any:
+    """The bonus of ending a prefix's word, 0 where it is between words; -inf where the word must not end."""
+    if numbers[prefix, SPELLED] == NO_LETTERS:
+        return 0.0
+    allowed, _, bonus, _ = close_prefix(rules, numbers, scores, prefix)
+    return bonus if allowed else -np.inf
+
+
+@inlined
 def grow(rules: Any, numbers: Any, scores: Any, prefix: Any, token: Any) -> Any:
     """A prefix with one more token: allowed or not, its node, model state and hotwords' state, its bonus and share."""
     spelled, state, hot = numbers[prefix, SPELLED], numbers[prefix, STATE], numbers[prefix, HOT]
@@ -105,7 +121,7 @@ def grow(rules: Any, numbers: Any, scores: Any, prefix: Any, token: Any) -> Any:
     if not rules.words:
         return True, spelled, state, hot, bonus, lm
     first, last = rules.offsets[token], rules.offsets[token + 1]
-    if last > first and rules.letters[first] == BOUNDARY:  # no empty words
+    if rules.opens[token]:  # no empty words
         after_boundary = rules.bare[numbers[prefix, TOKEN]] if prefix != prefixes.ROOT else not rules.pieces
         if after_boundary:
             return False, spelled, state, hot, bonus, lm
@@ -117,11 +133,9 @@ def grow(rules: Any, numbers: Any, scores: Any, prefix: Any, token: Any) -> Any:
             bonus += more
         if letter != BOUNDARY:
             before, spelled = spelled, child(rules.vocabulary, spelled, letter)
-            if spelled == OUTSIDE:
-                if rules.closed:
-                    return False, spelled, state, hot, bonus, lm
-                if before != OUTSIDE and rules.units == WORDS:
-                    bonus += rules.unknown
+            if rules.closed and spelled == OUTSIDE:
+                return False, spelled, state, hot, bonus, lm
+            bonus += rules.ahead[spelled] - rules.ahead[before]
         elif spelled != NO_LETTERS:
             if own:
                 allowed, after, more, log_prob = close_prefix(rules, numbers, scores, prefix)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dstoolkit.compiled import in_order, inlined
-from dstoolkit.decoding.growth import finish, grow
+from dstoolkit.decoding.growth import finish, grow, word_end
 from dstoolkit.decoding.prefixes import (
     BONUS,
     EMPTY,
@@ -81,25 +81,32 @@ def search(log_probs: Any, limits: Any, rules: Any) -> Any:
         stay(row, numbers, scores, beam, size, parts, stays, heads, nexts, keys, codes)
         best = keys[:size].max() if size else -np.inf
         bound = max(keys[:size].min() if size == width else -np.inf, best - limits.below)
-        usable = choose_tokens(row, rules.most, limits, bound - best_rank(ranks, size), reach, tokens)
+        highest = ranks[:size].max() if size else -np.inf
+        within, usable = choose_tokens(row, rules, limits, bound - highest, reach, tokens)
         found = size
         for at in range(size):
-            for k in range(usable):
-                if ranks[at] + reach[k] < bound:
-                    break
-                token = tokens[k]
-                key = extension(rules, numbers, scores, beam, parts, heads, nexts, row, at, token, bound)
-                if key < bound or key == -np.inf:
+            for ends in range(2):  # first the tokens that go on with a word, then those that end it
+                first, last, end = (within, usable, rules.most_at_end) if ends else (0, within, 0.0)
+                if first == last or ranks[at] + end + reach[first] < bound:
                     continue
-                if found == len(keys):
-                    best_first(keys, codes, found, width)
-                    found = width
-                    bound = max(bound, keys[:found].min())
-                    if key < bound:
+                if ends:
+                    end = word_end(rules, numbers, scores, beam[at])
+                for k in range(first, last):
+                    if ranks[at] + end + reach[k] < bound:
+                        break
+                    token = tokens[k]
+                    key = extension(rules, numbers, scores, beam, parts, heads, nexts, row, at, token)
+                    if key < bound or key == -np.inf:
                         continue
-                keys[found], codes[found] = key, at * vocab + token
-                best = max(best, key)
-                found += 1
+                    if found == len(keys):
+                        best_first(keys, codes, found, width)
+                        found = width
+                        bound = max(bound, keys[:found].min())
+                        if key < bound:
+                            continue
+                    keys[found], codes[found] = key, at * vocab + token
+                    best = max(best, key)
+                    found += 1
         if found > width:
             best_first(keys, codes, found, width)
             found = width
@@ -142,38 +149,39 @@ def stay(
 
 
 @inlined
-def best_rank(ranks: Any, size: Any) -> Any:
-    return ranks[:size].max() if size else -np.inf
-
-
-@inlined
-def choose_tokens(row: Any, most: Any, limits: Any, least: Any, reach: Any, tokens: Any) -> Any:
-    """The tokens that may extend a prefix, sorted by what they can add at most (``reach``); how many they are."""
+def choose_tokens(row: Any, rules: Any, limits: Any, least: Any, reach: Any, tokens: Any) -> Any:
+    """The tokens that may extend a prefix: those that go on with a word and then those that end it, each sorted by what
+    they add at most (``reach``); how many the first are, and all."""
     count = 0
     for token in range(len(row)):
-        if token != BLANK and row[token] >= limits.token and row[token] + most[token] >= least:
+        more = rules.most[token] + (rules.most_at_end if rules.opens[token] else 0.0)
+        if token != BLANK and row[token] >= limits.token and row[token] + more >= least:
             reach[count], tokens[count] = row[token], token
             count += 1
     if 0 < limits.tokens < count:
         best_first(reach, tokens, count, limits.tokens)
         count = limits.tokens
+    within = 0
     for at in range(count):
-        reach[at] += most[tokens[at]]
-    sort_down(reach, tokens, count)
-    return count
+        token = tokens[at]
+        if not rules.opens[token]:
+            tokens[at], tokens[within] = tokens[within], token
+            within += 1
+    for at in range(count):
+        reach[at] = row[tokens[at]] + rules.most[tokens[at]]
+    sort_down(reach, tokens, within)
+    sort_down(reach[within:], tokens[within:], count - within)
+    return within, count
 
 
 @inlined
 def extension(
     rules: Any, numbers: Any, scores: Any, beam: Any, parts: Any, heads: Any, nexts: Any, row: Any, at: Any,
-    token: Any, bound: Any,
+    token: Any,
 ) -> Any:  # fmt: skip
-    """The score of a prefix with ``token`` after it; -inf where it is not allowed, in the beam already, or below
-    ``bound`` in any case."""
+    """The score of a prefix with ``token`` after it; -inf where it is not allowed or in the beam already."""
     prefix = beam[at]
     acoustic = reached(numbers, prefix, parts, row, at, token)
-    if acoustic + scores[prefix, BONUS] + rules.most[token] < bound:
-        return -np.inf
     below = heads[at]
     while below != EMPTY:  # a child in the beam has taken in these paths
         if numbers[beam[below], TOKEN] == token:

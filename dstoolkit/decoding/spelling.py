@@ -34,6 +34,7 @@ class Alphabet:
         self.letters = np.array([code for row in rows for code in row], np.int32)
         self.offsets = np.cumsum([0, *map(len, rows)]).astype(np.int32)
         self.boundaries = np.array([row.count(BOUNDARY) for row in rows], np.int32)  # of each token
+        self.opens = np.array([row[:1] == [BOUNDARY] for row in rows])  # tokens that begin with a boundary
         self.bare = np.array([bool(row) and not any(row) for row in rows])  # tokens that are a boundary and no more
 
     def spell(self, word: str) -> list[int] | None:

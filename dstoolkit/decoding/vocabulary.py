@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dstoolkit.compiled import in_order
 from dstoolkit.decoding import hotwords
 from dstoolkit.decoding.growth import NOTHING, TOKENS, UNKNOWN, WORDS, Rules
 from dstoolkit.decoding.hashing import ENTRY
 from dstoolkit.decoding.ngram import Ngram
 from dstoolkit.decoding.ngram_tables import STATE, UNIGRAM, NgramTables
-from dstoolkit.decoding.spelling import Alphabet, Trie, trie_of
+from dstoolkit.decoding.spelling import NO_WORD, Alphabet, Trie, trie_of
+from dstoolkit.decoding.spelling import ROOT as SPELLING_ROOT
 from dstoolkit.errors import ConfigError, DataError, DstoolkitError, Faults, few
 from dstoolkit.interfaces import BLANK
 
@@ -47,6 +49,10 @@ def make_rules(config: BeamConfig, tokens: Sequence[str]) -> Rules:
     else:
         vocabulary = model_trie(config.lm, alphabet, model) if units == WORDS else trie_of(alphabet, {})[0]
     words = units == WORDS or bool(config.lexicon or phrases)
+    ahead = (
+        look_ahead(vocabulary, word_bonuses(config, model)) if units == WORDS else np.zeros(len(vocabulary.word) + 1)
+    )
+    most, most_at_end = largest_bonuses(config, units, alphabet, automaton, vocabulary, ahead)
     return Rules(
         matter=words or units == TOKENS,
         units=units,
@@ -60,9 +66,12 @@ def make_rules(config: BeamConfig, tokens: Sequence[str]) -> Rules:
         letters=alphabet.letters,
         offsets=alphabet.offsets,
         bare=alphabet.bare,
+        opens=alphabet.opens & words,
+        most=most,
+        most_at_end=most_at_end,
         units_of=units_of,
-        most=largest_bonus(config, units, alphabet, automaton),
         vocabulary=vocabulary,
+        ahead=ahead,
         model=model.tables,
         start=model.start,
         end=model.end,
@@ -71,13 +80,41 @@ def make_rules(config: BeamConfig, tokens: Sequence[str]) -> Rules:
     )
 
 
-def largest_bonus(config: BeamConfig, units: int, alphabet: Alphabet, automaton: hotwords.Automaton) -> Any:
-    """For each token a bound of what it can add to a prefix's bonus; a model's log-probabilities are at most 0."""
-    most = np.diff(alphabet.offsets) * max(float(automaton.gain.max()), 0.0)
+def word_bonuses(config: BeamConfig, model: Ngram) -> Any:
+    """What each of the model's words would add by its unigram probability, ``(words,)``."""
+    bonuses = config.alpha * model.tables.unigrams["prob"].astype(np.float64) + config.beta
+    bonuses[UNKNOWN] += config.unknown_score
+    return bonuses
+
+
+@in_order
+def look_ahead(vocabulary: Any, bonuses: Any) -> Any:
+    """For each node of the trie the largest bonus of a word at it or below; 0 at the root; last, of words outside."""
+    ahead = np.full(len(vocabulary.word) + 1, -np.inf)
+    for node in range(len(vocabulary.word) - 1, -1, -1):  # children come after their parents
+        if vocabulary.word[node] != NO_WORD:
+            ahead[node] = bonuses[vocabulary.word[node]]
+        for below in range(vocabulary.first[node], vocabulary.first[node + 1]):
+            ahead[node] = max(ahead[node], ahead[below])
+    ahead[SPELLING_ROOT], ahead[-1] = 0.0, bonuses[UNKNOWN]
+    return ahead
+
+
+def largest_bonuses(
+    config: BeamConfig, units: int, alphabet: Alphabet, automaton: hotwords.Automaton, vocabulary: Trie, ahead: Any
+) -> tuple[Any, float]:
+    """Bounds of what a token can add to a prefix's bonus, ``(vocab,)``, and of what the end of a word can. A model's
+    log-probabilities are at most 0."""
+    at_end = 0.0
+    letter = max(float(automaton.gain.max()), 0.0)
     if units == WORDS:
-        unknown = max(config.unknown_score, 0.0)
-        most = most + alphabet.boundaries * (max(config.beta, 0.0) + unknown) + unknown
-    return most + (max(config.beta, 0.0) if units == TOKENS else 0.0)
+        parents = np.repeat(np.arange(len(vocabulary.word)), np.diff(vocabulary.first))
+        steps = [ahead[1:-1] - ahead[parents], np.zeros(1) if config.lexicon else ahead[-1] - ahead[:-1]]
+        letter += max(0.0, float(np.concatenate(steps).max()))
+        at_end = max(config.beta, 0.0) + max(config.unknown_score, 0.0) - min(float(ahead.min()), 0.0)
+    more_words = alphabet.boundaries - alphabet.opens  # that end within the token
+    most = np.diff(alphabet.offsets) * letter + more_words * at_end
+    return most + (max(config.beta, 0.0) if units == TOKENS else 0.0), at_end
 
 
 @functools.lru_cache(maxsize=1)
