@@ -20,7 +20,7 @@ from dstoolkit.scoring.significance import ENOUGH, Mapsswe, mapsswe
 from dstoolkit.scoring.statistics import Difference, bootstrap_difference
 from dstoolkit.scoring.wer import ErrorCounts, Report
 
-ADVICE = "score it anew"
+NO_SCORES, ADVICE = "not the scores of 'dstoolkit score'", "score it anew"
 SHOWN = 60  # characters of a reference that an error quotes
 
 
@@ -66,14 +66,15 @@ def read(path: Path, name: str) -> System:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != FORMAT:
             raise DataError(path, f"format {found['format']!r}", f"expected {FORMAT}", ADVICE)
-        rows = [
-            (each["id"], Aligned(each["speaker"], each["reference"], each["steps"])) for each in found["utterances"]
+        rows = {each["id"]: Aligned(each["speaker"], each["reference"], each["steps"]) for each in found["utterances"]}
+        system = System(name, rows, found["alignment"], dict(found["texts"]), found["note"])
+        faults = [
+            _damaged(path, key) for key, each in rows.items() if len(each.reference.split()) != _words(each.steps)
         ]
-        system = System(name, dict(rows), found["alignment"], found["texts"], found["note"])
-        faults = [_damaged(path, key) for key, each in rows if len(each.reference.split()) != _words(each.steps)]
+        whole = len(rows) == len(found["utterances"]) and any(each.reference.split() for each in rows.values())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(path, "not the scores of 'dstoolkit score'", "", ADVICE) from error
-    Faults.check(faults)
+        raise DataError(path, NO_SCORES, "", ADVICE) from error
+    Faults.check(faults if whole else [DataError(path, NO_SCORES, "", ADVICE)])
     return system
 
 

@@ -98,9 +98,9 @@ def test_wer_json_holds_what_is_needed(tmp_path: Path) -> None:
     assert found.utterances["s1-a"] == Aligned("s1", "the cat sat on the mat", "CSCCDC")
 
 
-def altered(key: str, value: object) -> object:
-    contents = json.loads(report.as_json(score(REFERENCES, WORSE)))
-    contents["utterances"][0][key] = value
+def altered(key: str, value: object) -> dict[str, object]:
+    contents: dict[str, object] = json.loads(report.as_json(score(REFERENCES, WORSE)))
+    contents["utterances"][0][key] = value  # type: ignore[index]
     return contents
 
 
@@ -111,6 +111,9 @@ def altered(key: str, value: object) -> object:
         ({}, "not the scores of 'dstoolkit score'"),
         ({"format": 99}, "format 99; expected 1; score it anew"),
         ({"format": 1, "utterances": 3}, "not the scores of 'dstoolkit score'"),
+        (altered("id", "s1-b"), "not the scores of 'dstoolkit score'"),
+        (altered("speaker", None) | {"utterances": []}, "not the scores of 'dstoolkit score'"),
+        (altered("speaker", None) | {"texts": 3}, "not the scores of 'dstoolkit score'"),
         (altered("steps", "CSCCD"), "the steps of utterance 's1-a' do not fit its reference"),
         (altered("steps", "CSCCDX"), "the steps of utterance 's1-a' do not fit its reference"),
         (altered("steps", 6), "not the scores of 'dstoolkit score'"),
