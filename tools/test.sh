@@ -11,9 +11,12 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/bootstrap.sh"
 cd -- "$root"
 
-# The recipe tests fetch Debian packages as users do, with 'apt-get download', which wants the lists of packages.
+# The recipe tests fetch Debian packages as users do, with 'apt-get download', which wants the lists of packages; the
+# report is opened in Chromium, and scores are held against sclite's.
 if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq >/dev/null 2>&1 || say "tools/test.sh: no lists of Debian packages; some tests will be skipped"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver sctk >/dev/null 2>&1 ||
+        say "tools/test.sh: chromium, chromium-driver or sctk not installed; the tests that want them will be skipped"
 fi
 
 environment=$root/.venv-test
