@@ -221,9 +221,9 @@ class _Reader:
         prob, *fields = re.split(rb"[ \t]+", line.strip(b" \t"))
         words, backoff = fields[:order], fields[order:]
         if len(words) < order or len(backoff) > 1:
-            found = f"{len(fields) + 1} fields in {quote(line)}"
-            noun = "word" if order == 1 else "words"
-            return self.blocks.error(found, f"expected a log10 probability, {order} {noun} and maybe a log10 backoff")
+            found = f"{_count(len(fields) + 1, 'field')} in {quote(line)}"
+            expected = f"expected a log10 probability, {_count(order, 'word')} and maybe a log10 backoff"
+            return self.blocks.error(found, expected)
         for text in [prob, *backoff]:
             if not NUMBER.fullmatch(text) or abs(float(text)) > LARGEST_FIGURE:
                 return self.blocks.error(f"{quote(text)} in {quote(line)}", "expected a log10 figure")
@@ -234,6 +234,10 @@ class _Reader:
         known = {word.encode() for word in self.words}
         strange = next((word for word in words if word not in known), b"")
         return self.blocks.error(f"word {quote(strange)}", "expected one of those of '\\1-grams:'")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _figures(room: int) -> tuple[Any, Any]:
