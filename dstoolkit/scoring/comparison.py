@@ -161,10 +161,13 @@ def _check_kind(a: System, b: System) -> None:
 
 
 def _said(key: str, texts: Mapping[str, Any]) -> str:
-    if key not in texts:
-        return f"{key} as it stands" if key != "glm" else "no substitutions"
+    """One entry of ``System.texts`` in words."""
+    if key != "glm":
+        return f"{key} '{texts[key]}'" if key in texts else f"{key} as it stands"
     return (
-        f"{key} '{texts[key]}'" if key != "glm" else "the substitutions of '{name}' ({digest:.8})".format(**texts[key])
+        f"the substitutions of '{texts[key]['name']}' ({texts[key]['digest']:.8})"
+        if texts.get(key)
+        else "no substitutions"
     )
 
 

@@ -129,9 +129,7 @@ def _add(line: bytes, rules: list[Rule], headers: dict[str, str]) -> None:
     except UnicodeDecodeError as error:
         raise ValueError("not UTF-8 text", EXPECTED, "convert the file, say with iconv") from error
     if BY_INPUT in text:
-        raise ValueError(
-            f"'{BY_INPUT}'", "expected rules for both sides alike", "keep such rules in a file of their own"
-        )
+        raise ValueError(f"'{BY_INPUT}'", "expected rules for both sides alike", "take these rules out")
     content = text.partition(COMMENT)[0].rstrip()
     if content.startswith("*"):
         headers.update(_header(content))
