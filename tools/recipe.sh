@@ -5,8 +5,8 @@
 #   tag=deepspeech                  the default name of its experiment folder, exp/TAG
 #   options=("lang=en|es" "train:path")  its own options, or () for none. NAME=A|B|C: one of these, the first by
 #                                   default; NAME=WORD: any word, WORD by default; NAME:path: a file or folder
-# and afterwards calls 'stage NAME COMMAND ARGS...' for each stage (a stage may have several commands) and, last,
-# 'results DATA EXP'. It finds these set:
+# and afterwards calls 'stage NAME COMMAND ARGS...' for each stage (a stage may have several commands), 'recognise DATA
+# EXP TEST' for each test set, and, last, 'results DATA EXP'. It finds these set:
 #   $corpus  an array: --corpus DIR, or empty     $config  an array: --config FILE and every --set
 #   $force   an array: --force, or empty          $device  an array: --device D, or empty
 #   $nj      processes                            $tag  the experiment's name
@@ -25,7 +25,7 @@ declare -A stage_help=(
     [features]="data directories -> features.h5 in each"
     [tokenizer]="the training text -> data/tokenizer"
     [train]="features and tokenizer -> exp/TAG"
-    [decode]="the test features -> exp/TAG/decode_test/text"
+    [decode]="a language model, tuned on dev; the test features -> exp/TAG/decode_test/text"
     [score]="truth and text -> exp/TAG/decode_test/wer.txt"
 )
 generic=(stage stop-stage set corpus tag config nj force device list help)
@@ -149,6 +149,23 @@ stage() {
         exit "$status"
     fi
     say "== stage $number: $name: $((SECONDS - start)) s"
+}
+
+# recognise DATA EXP TEST [OPTION...]: the stages decode and score of the test set DATA/TEST, with the language model as
+# it was tuned (into EXP/decode_TEST) and greedily (into EXP/decode_TEST_greedy). Options are for 'dstoolkit score';
+# the report plays the audio where there is some.
+recognise() {
+    local data=$1/$3 out=$2/decode_$3 exp=$2 each sound=()
+    shift 3
+    if [ -e "$data/wav.scp" ]; then sound=(--audio "$data"); fi
+    stage decode dstoolkit decode "$exp" "$data" --out "$out" --config "$exp/tune/best.yaml" \
+        "${device[@]}" "${force[@]}"
+    stage decode dstoolkit decode "$exp" "$data" --out "${out}_greedy" --set decoder=greedy \
+        "${device[@]}" "${force[@]}"
+    for each in "${out}_greedy" "$out"; do
+        stage score dstoolkit score --ref "$data/text" --hyp "$each/text" --utt2spk "$data/utt2spk" "${sound[@]}" \
+            --out "$each" "$@"
+    done
 }
 
 # predictions REFERENCE HYPOTHESIS: three utterances spread over the test set, truth above prediction.

@@ -27,7 +27,7 @@ OUTPUTS, JSON_FILE, TEXT_FILE, PICTURE, BEST = "outputs.h5", "tune.json", "tune.
 @click.option("--lm", type=FILE, help="Language model, an ARPA file.")
 @click.option("--beam", type=int, help="Hypotheses that the decoder keeps at each frame.")
 @click.option("--alpha", default="0:2:0.25", show_default=True, metavar="LOW:HIGH:STEP", help="The model's weights.")
-@click.option("--beta", default="-1:3:0.5", show_default=True, metavar="LOW:HIGH:STEP", help="The word bonuses.")
+@click.option("--beta", default="-1:5:1", show_default=True, metavar="LOW:HIGH:STEP", help="The word bonuses.")
 @click.option("--refine", type=click.IntRange(0, 6), default=2, show_default=True, help="Rounds around the best point.")
 @click.option("--metric", type=click.Choice(["wer", "cer"]), default="wer", show_default=True, help="What to lower.")
 @click.option("--config", "config_path", type=FILE, help="YAML file whose section 'decoder' counts.")
@@ -58,7 +58,7 @@ def tune(
     equally good points the one with the smallest alpha is taken, then that with the beta nearest to 0.
 
     \b
-      dstoolkit lm train data/train/text data/lm.arpa --order 3
+      dstoolkit lm train data/train data/lm.arpa --order 3
       dstoolkit decode tune exp/deepspeech data/dev --lm data/lm.arpa --out exp/deepspeech/tune
       dstoolkit decode exp/deepspeech data/test --config exp/deepspeech/tune/best.yaml \\
           --out exp/deepspeech/decode_test

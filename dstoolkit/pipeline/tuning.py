@@ -109,11 +109,12 @@ def best(points: Iterable[Point], metric: str) -> Point:
 
 
 def at_the_edge(point: Point, alphas: Axis, betas: Axis) -> list[str]:
-    """Which of the two might be better beyond the grid; an alpha of 0 has nothing below it."""
+    """Which of the two might be better beyond the grid, being less than a step from its end. Below 0 is no alpha."""
     names = []
     for name, value, axis in (("alpha", point.alpha, alphas), ("beta", point.beta, betas)):
-        values = axis.values
-        if len(values) > 1 and (value == values[-1] or (value == values[0] and not (name == "alpha" and value == 0))):
+        low, high = axis.values[0], axis.values[-1]
+        bounded = name == "alpha" and low == 0
+        if low < high and (value > high - axis.step or (value < low + axis.step and not bounded)):
             names.append(name)
     return names
 

@@ -11,7 +11,8 @@ stage features dstoolkit features extract data/{train,dev,test} "${config[@]}" -
 stage tokenizer dstoolkit tokenizer train data/train/text data/tokenizer "${config[@]}" "${force[@]}"
 stage train dstoolkit train "$exp" "${config[@]}" --train data/train --dev data/dev --tokenizer data/tokenizer \
     "${device[@]}" "${force[@]}"
-stage decode dstoolkit decode "$exp" data/test --out "$exp/decode_test" "${device[@]}" "${force[@]}"
-stage score dstoolkit score --ref data/test/text --hyp "$exp/decode_test/text" --utt2spk data/test/utt2spk \
-    --out "$exp/decode_test"
+stage decode dstoolkit lm train data/train data/lm.arpa --order 2 --tokenizer data/tokenizer "${force[@]}"
+stage decode dstoolkit decode tune "$exp" data/dev --lm data/lm.arpa --set decoder=beam \
+    --set decoder.lexicon=conf/words.txt --out "$exp/tune" "${device[@]}" "${force[@]}"
+recognise data "$exp" test
 results data "$exp"

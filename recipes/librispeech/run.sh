@@ -16,9 +16,11 @@ stage features dstoolkit features extract "$data"/{train,dev} "${tests[@]/#/$dat
 stage tokenizer dstoolkit tokenizer train "$data/train/text" "$data/tokenizer" "${config[@]}" "${force[@]}"
 stage train dstoolkit train "$exp" "${config[@]}" --train "$data/train" --dev "$data/dev" \
     --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}"
+stage decode dstoolkit lm train "$data/train" "$data/lm.arpa" --order 3 --tokenizer "$data/tokenizer" \
+    "${force[@]}"
+stage decode dstoolkit decode tune "$exp" "$data/dev" --lm "$data/lm.arpa" --alpha 0:1.5:0.5 --beta 0:2:1 \
+    --out "$exp/tune" "${device[@]}" "${force[@]}"
 for each in "${tests[@]}"; do
-    stage decode dstoolkit decode "$exp" "$data/$each" --out "$exp/decode_$each" "${device[@]}" "${force[@]}"
-    stage score dstoolkit score --ref "$data/$each/text" --hyp "$exp/decode_$each/text" \
-        --utt2spk "$data/$each/utt2spk" --out "$exp/decode_$each"
+    recognise "$data" "$exp" "$each" --tokenizer "$data/tokenizer"
 done
 results "$data" "$exp"

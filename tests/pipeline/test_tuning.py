@@ -104,7 +104,11 @@ def test_ties_are_broken_as_stated(rows: list[tuple[int, int, int, int]], by_wor
 
 @pytest.mark.parametrize(
     ("alpha", "beta", "names"),
-    [(1, 1, []), (0, 1, []), (2, 1, ["alpha"]), (1, 3, ["beta"]), (0, -1, ["beta"]), (2, -1, ["alpha", "beta"])],
+    [
+        *[(1, 1, []), (0, 1, []), (0.25, 1, []), (1.5, 2, [])],
+        *[(2, 1, ["alpha"]), (1.75, 1, ["alpha"]), (1, 3, ["beta"]), (1, 2.5, ["beta"])],
+        *[(0, -1, ["beta"]), (0, -0.25, ["beta"]), (2, -1, ["alpha", "beta"])],
+    ],
 )
 def test_the_edge_of_the_grid(alpha: float, beta: float, names: list[str]) -> None:
     assert tuning.at_the_edge(Point(alpha, beta, counts(1), counts(1)), ALPHAS, BETAS) == names

@@ -186,14 +186,18 @@ class TestStages:
 
 
 class TestRecognise:
-    def test_with_the_model_and_without_each_scored(self, checkout: Path) -> None:
+    @pytest.mark.parametrize("sound", [False, True])
+    def test_with_the_model_and_without_each_scored(self, checkout: Path, sound: bool) -> None:
         commands = 'dstoolkit() { show "$@"; }\nrecognise "my data" "exp/$tag" test --config "a b"\n'
         head = RECIPE.partition("stage prepare")[0]
         (checkout / "recipes/toy/run.sh").write_text(head + commands)
+        if sound:
+            (checkout / "recipes/toy/my data/test").mkdir(parents=True)
+            (checkout / "recipes/toy/my data/test/wav.scp").touch()
         output, error = run(checkout, "toy", "--device", "cpu", "--force")
         out, data, model = "exp/first/decode_test", "my data/test", "exp/first/tune/best.yaml"
         decoding = ["decode", "exp/first", data, "--out"]
-        scoring = ["--utt2spk", f"{data}/utt2spk", "--out"]
+        scoring = ["--utt2spk", f"{data}/utt2spk", *(["--audio", data] if sound else []), "--out"]
         assert shown(output) == [
             [*decoding, out, "--config", model, "--device", "cpu", "--force"],
             [*decoding, f"{out}_greedy", "--set", "decoder=greedy", "--device", "cpu", "--force"],
