@@ -52,7 +52,7 @@ def _over_speakers(speakers: Sequence[Totals], summary: Callable[[Sequence[float
 
 
 def shown(value: float) -> str:
-    """With one decimal; a half is rounded up, as sclite does."""
+    """With one decimal; a half is rounded up, as sclite does (of the rate times 100, in this order)."""
     return f"{math.floor(10 * value + 0.5) / 10:.1f}"
 
 
@@ -62,8 +62,8 @@ def _words(totals: Totals) -> tuple[int, ...]:
 
 
 def _percentages(totals: Totals) -> list[float]:
-    words = [100 * each / totals.wer.reference_length for each in _words(totals)]
-    return [*words, 100 * totals.cer.errors / totals.cer.reference_length]
+    words = [each / totals.wer.reference_length for each in _words(totals)]
+    return [100 * each for each in (*words, totals.cer.rate)]
 
 
 def _deviation(values: Sequence[float]) -> float:

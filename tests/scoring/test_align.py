@@ -1,45 +1,41 @@
-"""Edit counts and alignments: editdistance is the oracle for the total, brute force for the number of substitutions."""
+"""Edit counts and alignments: the plain table of ``reference`` is the oracle for steps, editdistance for totals."""
 
 from __future__ import annotations
 
-import functools
+import random
+import subprocess
+import sys
 
 import editdistance
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dstoolkit.scoring.align import align, edit_counts
+from dstoolkit.scoring import edits, reference
+from dstoolkit.scoring.align import MODES, Mode, align, alignments, edit_counts, steps_of
 
 WORDS = st.lists(st.sampled_from(["a", "b", "ab", "ba", "ccc"]), max_size=9)
+LETTERS = st.lists(st.sampled_from("ab"), max_size=40)
 STRINGS = st.text("abc ", max_size=30)
+ORACLES = {"levenshtein": reference.levenshtein, "sclite": reference.sclite}
+BOTH = pytest.mark.parametrize("mode", list(MODES))
 
 
-def fewest(reference: list[str], hypothesis: list[str]) -> tuple[int, int]:
-    """Edits and, among alignments with so few, substitutions: by plain recursion over all alignments."""
-
-    @functools.cache
-    def best(at: int, to: int) -> tuple[int, int]:
-        if at == 0 or to == 0:
-            return at + to, 0
-        wrong = int(reference[at - 1] != hypothesis[to - 1])
-        pair, deletion, insertion = best(at - 1, to - 1), best(at - 1, to), best(at, to - 1)
-        return min((pair[0] + wrong, pair[1] + wrong), (deletion[0] + 1, deletion[1]), (insertion[0] + 1, insertion[1]))
-
-    return best(len(reference), len(hypothesis))
+@BOTH
+@settings(deadline=None)
+@given(st.lists(st.tuples(WORDS, WORDS) | st.tuples(LETTERS, LETTERS), min_size=1, max_size=8))
+def test_a_batch_beside_the_plain_table(mode: Mode, pairs: list[tuple[list[str], list[str]]]) -> None:
+    refs, hyps = [ref for ref, _ in pairs], [hyp for _, hyp in pairs]
+    found = alignments(refs, hyps, mode)
+    assert found.steps == [ORACLES[mode](ref, hyp) for ref, hyp in pairs]
+    assert found.counts.tolist() == [[steps.count(each) for each in "SDI"] for steps in found.steps]
+    assert edit_counts(refs, hyps, mode).tolist() == found.counts.tolist()
 
 
-@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=8))
-def test_counts_of_a_batch(pairs: list[tuple[list[str], list[str]]]) -> None:
-    counts = edit_counts([ref for ref, _ in pairs], [hyp for _, hyp in pairs]).tolist()
-    for (ref, hyp), (substitutions, deletions, insertions) in zip(pairs, counts, strict=True):
-        assert substitutions + deletions + insertions == editdistance.eval(ref, hyp)
-        assert substitutions == fewest(ref, hyp)[1]
-        assert deletions - insertions == len(ref) - len(hyp)
-
-
+@settings(deadline=None)
 @given(STRINGS, STRINGS)
-def test_counts_of_strings(ref: str, hyp: str) -> None:
+def test_totals_of_strings(ref: str, hyp: str) -> None:
     assert edit_counts([ref], [hyp]).sum() == editdistance.eval(ref, hyp)
 
 
@@ -50,15 +46,81 @@ def test_batches_of_many_lengths_keep_their_places() -> None:
     assert totals == [editdistance.eval(ref, hyp) for ref, hyp in zip(references, hypotheses, strict=True)]
 
 
+@BOTH
+@pytest.mark.parametrize("rate", [0.01, 0.2, 0.9])
+def test_wide_and_narrow_bands(mode: Mode, rate: float) -> None:
+    """Bands from a few diagonals to the whole table, and a stretch that one side lacks."""
+    generator = random.Random(rate)
+    refs = [[generator.choice("abcdefgh") for _ in range(generator.randrange(50, 160))] for _ in range(5)]
+    hyps = [altered(ref[:20] + ref[generator.randrange(20, 40) :], rate, generator) for ref in refs]
+    found = alignments(refs, hyps, mode)
+    assert found.steps == [ORACLES[mode](ref, hyp) for ref, hyp in zip(refs, hyps, strict=True)]
+    assert edit_counts(refs, hyps, mode).tolist() == found.counts.tolist()
+
+
+def altered(words: list[str], rate: float, generator: random.Random) -> list[str]:
+    """With errors of all kinds."""
+    found = []
+    for word in words:
+        error = generator.random() >= rate or generator.choice("SDI")
+        found += {"S": ["z"], "D": [], "I": [word, word], True: [word]}[error]
+    return found
+
+
+@BOTH
+@settings(deadline=None)
+@given(LETTERS, LETTERS)
+def test_halving_finds_the_same_path(mode: Mode, ref: list[str], hyp: list[str]) -> None:
+    """With room for the moves of two rows only."""
+    n, m = len(ref), len(hyp)
+    sides = [np.array([ord(each) for each in side], np.int32) for side in (ref, hyp)]
+    row, carry = np.empty(m + 1, np.int64), np.empty(m + 1, np.int32)
+    steps, letters = np.empty(n + m, np.uint8), np.empty(0, np.uint64)
+    costs = edits.costs_of(MODES[mode], n, m, letters)
+    start = edits.path(*sides, letters, costs, row, carry, np.empty(2 * (m + 1), np.uint8), steps)
+    plain = reference.sclite(ref, hyp) if mode == "sclite" else reference.path(ref, hyp, (1, 0), lambda a, b: (1, 1))
+    assert steps[start:].tobytes().decode() == plain
+
+
+@BOTH
+def test_an_utterance_as_long_as_a_book(mode: Mode) -> None:
+    """100,000 words that all differ, so that what was done to them is the only cheapest alignment."""
+    words = [str(at) for at in range(100_000)]
+    other = [*words[:1000], *words[1100:40_000], "new", "words", *words[40_000:90_000], "x", *words[90_001:]]
+    counts, (steps,) = alignments([words], [other], mode)
+    assert counts.tolist() == [[1, 100, 2]]
+    assert edit_counts([words], [other], mode).tolist() == [[1, 100, 2]]
+    assert steps == "C" * 1000 + "D" * 100 + "C" * 38_900 + "II" + "C" * 50_000 + "S" + "C" * 9999
+    assert alignments([words], [[]], mode).steps == ["D" * 100_000]
+    assert alignments([[]], [words], mode).steps == ["I" * 100_000]
+
+
+def test_memory_grows_with_the_length_and_not_with_its_square() -> None:
+    """Unlike sides, so that the band is the whole table: 144 million cells."""
+    code = """if True:
+        import random, resource
+        from dstoolkit.scoring.align import alignments
+        def words(seed): return random.Random(seed).choices("abcdefghijklmnopqrstuvwxyz", k=12_000)
+        alignments([["a"]], [["b"]])
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        counts, (steps,) = alignments([words(1)], [words(2)])
+        assert len(steps) - steps.count("C") == counts.sum()
+        print(counts.sum(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    total, kilobytes = map(int, run.stdout.split())
+    assert kilobytes < 40_000  # 16 MB of moves and some rows; the table's moves would be 144 MB
+    sides = [random.Random(seed).choices("abcdefghijklmnopqrstuvwxyz", k=12_000) for seed in (1, 2)]
+    assert total == editdistance.eval(*sides)
+
+
+@settings(deadline=None)
 @given(WORDS, WORDS)
-def test_an_alignment_is_both_sides_and_agrees_with_the_counts(ref: list[str], hyp: list[str]) -> None:
+def test_an_alignment_is_both_sides(ref: list[str], hyp: list[str]) -> None:
     steps = align(ref, hyp)
     assert [step.reference for step in steps if step.kind != "insertion"] == ref
     assert [step.hypothesis for step in steps if step.kind != "deletion"] == hyp
     assert all((step.reference == step.hypothesis) == (step.kind == "correct") for step in steps)
-    kinds = [step.kind for step in steps]
-    counted = [kinds.count("substitution"), kinds.count("deletion"), kinds.count("insertion")]
-    assert edit_counts([ref], [hyp]).tolist() == [counted]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +137,28 @@ def test_an_alignment_is_both_sides_and_agrees_with_the_counts(ref: list[str], h
 )
 def test_hand_worked_alignments(ref: str, hyp: str, letters: str) -> None:
     assert "".join(step.kind[0] for step in align(ref.split(), hyp.split())) == letters
+
+
+def test_where_the_two_definitions_differ() -> None:
+    """sclite's cost is three times the edits and the substitutions: one more edit may save three of these."""
+    ref, hyp = "a a a b c".split(), "b c x b".split()
+    assert alignments([ref], [hyp], "levenshtein").steps == ["SSSCD"]
+    assert alignments([ref], [hyp], "sclite").steps == ["DDDCCII"]
+
+
+@settings(deadline=None)
+@given(LETTERS, LETTERS)
+def test_the_two_definitions_differ_in_the_total_or_not_at_all(ref: list[str], hyp: list[str]) -> None:
+    (fewest,), (sclite,) = (edit_counts([ref], [hyp], mode).tolist() for mode in MODES)
+    assert fewest == sclite or sum(fewest) < sum(sclite)
+
+
+def test_steps_of_letters() -> None:
+    assert [tuple(step) for step in steps_of(["a", "b"], ["b", "c"], "DCI")] == [
+        ("deletion", "a", ""),
+        ("correct", "b", "b"),
+        ("insertion", "", "c"),
+    ]
 
 
 def test_lists_of_different_length_are_our_own_mistake() -> None:
