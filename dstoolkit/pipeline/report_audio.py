@@ -121,11 +121,11 @@ def _from_nbest(path: Path, wanted: set[str]) -> dict[str, list[Word]]:
             try:
                 row = json.loads(line)
                 if row["utterance"] in wanted:
-                    found[row["utterance"]] = [_word(each) for each in row["hypotheses"][0]["words"]]
-            except (ValueError, KeyError, TypeError, IndexError):
-                faults.append(
-                    DataError(f"{path}:{number}", "no hypotheses with words", "expected what 'decode' writes")
-                )
+                    best = row["hypotheses"][:1]
+                    found[row["utterance"]] = [_word(word) for each in best for word in each["words"]]
+            except (ValueError, KeyError, TypeError):
+                expected = "expected what 'dstoolkit decode' writes"
+                faults.append(DataError(f"{path}:{number}", "no hypotheses with words", expected))
     Faults.check(faults)
     return found
 

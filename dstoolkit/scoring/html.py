@@ -22,8 +22,8 @@ from importlib import resources
 from typing import Any
 
 from dstoolkit.interfaces import Word
-from dstoolkit.scoring.align import Mode, Step, alignments, steps_of
-from dstoolkit.scoring.report import LETTERS, percent
+from dstoolkit.scoring.align import Mode, alignments
+from dstoolkit.scoring.report import percent
 from dstoolkit.scoring.statistics import Interval, bootstrap
 from dstoolkit.scoring.wer import ErrorCounts, Report, Totals
 
@@ -35,7 +35,8 @@ ALIGNMENTS: dict[Mode, str] = {
     "sclite": "Alignment: sclite's (a substitution costs 4, a deletion or insertion 3; the case of a to z is ignored).",
 }
 # What JSON in a <script> may not hold raw: the end of the script, a comment's start, and line ends of old JavaScript
-ESCAPES = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
+UNSAFE = "<>&\u2028\u2029"
+ERROR = re.compile("[^C]")  # in the letters of an alignment
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ def _policy(style: str, script: str) -> str:
 
 def as_script(value: Any) -> str:
     """JSON that can neither end a ``<script>`` nor open anything in it."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(ESCAPES)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for each in UNSAFE:  # all are within strings
+        text = text.replace(each, f"\\u{ord(each):04x}")
+    return text
 
 
 def _source(name: str, value: str) -> str:
@@ -205,7 +209,9 @@ def _data(report: Report, audio: Mapping[str, Clip]) -> dict[str, Any]:
     return {
         "wer": report.wer.rate,
         "speakers": _speakers(report),
-        "words": _errors(each.alignment if each.wer.errors else () for each in report.utterances),
+        "words": _errors(
+            (at, each.reference, each.hypothesis, each.steps) for at, each in enumerate(report.utterances)
+        ),
         "characters": _errors(_characters(report)),
         "clips": {str(at): _clip(audio[each.id]) for at, each in enumerate(report.utterances) if each.id in audio},
         "ids": [each.id for each in report.utterances],
@@ -238,30 +244,30 @@ def _interval(counts: Sequence[ErrorCounts]) -> tuple[float | None, float | None
     return found.low, found.high
 
 
-def _characters(report: Report) -> Iterator[list[Step]]:
-    """The alignment of each utterance's characters; none where all are right, which spares most of the work."""
-    wrong = [each for each in report.utterances if each.cer.errors]
-    references, hypotheses = [_spelt(each.reference) for each in wrong], [_spelt(each.hypothesis) for each in wrong]
+def _characters(report: Report) -> Iterator[tuple[int, Sequence[str], Sequence[str], str]]:
+    """The alignments of the characters of those utterances in which any is wrong, as ``_errors`` takes them."""
+    wrong = [at for at, each in enumerate(report.utterances) if each.cer.errors]
+    references = [list(" ".join(report.utterances[at].reference)) for at in wrong]
+    hypotheses = [list(" ".join(report.utterances[at].hypothesis)) for at in wrong]
     steps = alignments(references, hypotheses, report.mode).steps if wrong else []
-    found = zip(references, hypotheses, steps, strict=True)
-    for each in report.utterances:
-        yield steps_of(*next(found)) if each.cer.errors else []
+    return zip(wrong, references, hypotheses, steps, strict=True)
 
 
-def _spelt(words: Iterable[str]) -> list[str]:
-    return list(" ".join(words))
-
-
-def _errors(alignments: Iterable[Iterable[Step]]) -> list[list[Any]]:
-    """Each error as letter, reference, hypothesis and the indices of the utterances that hold it, one for each time;
-    the most frequent first, ties in alphabetical order."""
-    found: dict[Step, list[int]] = defaultdict(list)
-    for at, steps in enumerate(alignments):
-        for step in steps:
-            if step.kind != "correct":
-                found[step].append(at)
-    ranked = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [[LETTERS[step.kind], step.reference, step.hypothesis, held] for step, held in ranked]
+def _errors(aligned: Iterable[tuple[int, Sequence[str], Sequence[str], str]]) -> list[list[Any]]:
+    """Indices of utterances, both sides and the letters of their alignment -> each error as letter, reference,
+    hypothesis and the indices of the utterances that hold it, one for each time; the most frequent first, ties in
+    alphabetical order."""
+    found: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for at, reference, hypothesis, letters in aligned:
+        inserted = deleted = 0
+        for match in ERROR.finditer(letters):
+            step, letter = match.start(), match[0]
+            ref = reference[step - inserted] if letter != "I" else ""
+            hyp = hypothesis[step - deleted] if letter != "D" else ""
+            found[letter, ref, hyp].append(at)
+            inserted += letter == "I"
+            deleted += letter == "D"
+    return [[*error, held] for error, held in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))]
 
 
 def _clip(clip: Clip) -> dict[str, Any]:

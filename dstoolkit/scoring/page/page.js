@@ -536,7 +536,9 @@
   $("picked").addEventListener("click", () => { state.picked = null; show(); });
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("filters").addEventListener("reset", () => { state.picked = null; setTimeout(show); });
-  $("filters").addEventListener("input", () => show());
+  for (const each of $("filters").querySelectorAll("input, select")) {
+    each.addEventListener(each.type === "search" ? "input" : "change", () => show()); // a search changes when it is left
+  }
   for (const each of document.querySelectorAll(".errors")) errorList(each);
   if (names.length) showSpeakers();
   recolour();
