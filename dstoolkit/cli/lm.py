@@ -99,7 +99,7 @@ def train_command(
     found = kneser_ney.estimate((words for _, words in lm_text.sentences(inputs, units)), order, prune)
     with stamp.building(out, made, folder=False) as partial:
         arpa_writer.write(found.arpa, partial, compress=out.name.endswith(".gz"))
-    click.echo(f"{out}: {_summary(found)}")
+    click.echo(f"{out}: {_summary(found, unit)}")
     for n, why in enumerate(found.fallbacks, start=1):
         if why:
             shown = " ".join(f"{each:g}" for each in kneser_ney.FALLBACK)
@@ -124,9 +124,9 @@ def _units(tokenizer: Path | None, unit: str) -> Units:
     return Units(None if tokenizer is None else Vocabulary.load(tokenizer), unit)
 
 
-def _summary(found: Estimate) -> str:
+def _summary(found: Estimate, unit: str) -> str:
     counts = ", ".join(f"{len(level.probs)} {n}-grams" for n, level in enumerate(found.arpa.levels, start=1))
-    return f"{counts}; from {found.sentences} sentences, {found.tokens} words"
+    return f"{counts}; from {found.sentences} sentences, {found.tokens} {unit}s"
 
 
 @lm_group.command("score")
@@ -165,8 +165,8 @@ def score_command(
         click.echo(json.dumps(_figures(found) | ({"by_sentence": by_sentence} if sentences else {})))
         return
     for each in by_sentence:
-        click.echo(f"{each['where']}\t{each['log10']:.4f}\t{each['words']} words, {each['unknown']} unknown")
-    click.echo(_table(model, loaded, found), nl=False)
+        click.echo(f"{each['where']}\t{each['log10']:.4f}\t{each['words']} {unit}s, {each['unknown']} unknown")
+    click.echo(_table(model, loaded, found, unit), nl=False)
 
 
 def _figures(found: Evaluation) -> dict[str, Any]:
@@ -188,15 +188,15 @@ def _by_sentence(found: Evaluation, wheres: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(path: Path, model: Ngram, found: Evaluation) -> str:
+def _table(path: Path, model: Ngram, found: Evaluation, unit: str) -> str:
     figures = _figures(found)
     rows = [
         ("sentences", f"{figures['sentences']}"),
-        ("words", f"{figures['words']}"),
-        ("unknown words", f"{figures['unknown']} ({100 * figures['unknown'] / figures['words']:.2f} %)"),
+        (f"{unit}s", f"{figures['words']}"),
+        (f"unknown {unit}s", f"{figures['unknown']} ({100 * figures['unknown'] / figures['words']:.2f} %)"),
         ("log10 probability", f"{figures['log10']:.4f}"),
         ("perplexity", f"{figures['perplexity']:.2f}"),
-        ("without unknown words", f"{figures['perplexity_without_unknown']:.2f}"),
+        (f"without unknown {unit}s", f"{figures['perplexity_without_unknown']:.2f}"),
     ]
-    head = f"{path}: order {model.order}, {len(model.words)} words, {model.nbytes / 1e6:.1f} MB\n"
-    return head + "".join(f"  {name:22} {value}\n" for name, value in rows)
+    head = f"{path}: order {model.order}, {len(model.words)} {unit}s, {model.nbytes / 1e6:.1f} MB\n"
+    return head + "".join(f"  {name:23} {value}\n" for name, value in rows)

@@ -57,8 +57,8 @@ def test_train_and_score_as_kenlm_scores(dstoolkit: Any, tmp_path: Path, corpus:
     assert found["perplexity_without_unknown"] == pytest.approx(10 ** (-known / 12), rel=1e-4)
     shown = dstoolkit("lm", "score", out, tried).stdout
     assert f"{out}: order 2, 13 words" in shown
-    assert "unknown words          1 (10.00 %)" in shown
-    assert f"perplexity             {found['perplexity']:.2f}" in shown
+    assert "unknown words           1 (10.00 %)" in shown
+    assert f"perplexity              {found['perplexity']:.2f}" in shown
     assert "try.txt:4\t" in dstoolkit("lm", "score", out, tried, "--sentences").stdout
 
 
@@ -87,7 +87,7 @@ def test_a_model_of_tokens(dstoolkit: Any, tmp_path: Path, data: Path, tokenizer
     assert set(found.words) == {"<unk>", "<s>", "</s>", "<space>", *"gotheredusblinp"}
     sentence = [*"go", "<space>", *"in"]
     scored = dstoolkit("lm", "score", out, data, "--tokenizer", tokenizer, "--unit", "token", "--sentences").stdout
-    assert f"utterance 'u4'\t{found.score(sentence).total / math.log(10):.4f}\t5 words, 0 unknown" in scored
+    assert f"utterance 'u4'\t{found.score(sentence).total / math.log(10):.4f}\t5 tokens, 0 unknown" in scored
 
 
 def test_the_same_command_again_is_done_and_another_is_refused(dstoolkit: Any, tmp_path: Path, corpus: Path) -> None:
