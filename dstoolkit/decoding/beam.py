@@ -8,9 +8,10 @@ and why that is exact. Utterances of a batch are decoded side by side, in as man
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dstoolkit.decoding.search import Limits, search, text_tokens
+from dstoolkit.decoding.search import Limits, search
 from dstoolkit.decoding.vocabulary import make_rules
 from dstoolkit.interfaces import Decoder, Hypothesis, Tokenizer
 
@@ -110,11 +111,14 @@ class Beam(Decoder):
         return [by_place[at] for at in range(len(rows))]
 
     def _decode(self, log_probs: Any) -> list[Hypothesis]:
-        numbers, beam, scores = search(log_probs, self.limits, self.rules)
+        found, counts, scores = search(log_probs, self.limits, self.rules)
         hypotheses: list[Hypothesis] = []
         texts = set()
-        for prefix, (score, acoustic, lm) in zip(beam.tolist(), scores.tolist(), strict=True):
-            tokens = text_tokens(numbers, prefix).tolist()
+        ends = counts.cumsum()
+        for start, end, (score, acoustic, lm) in zip(
+            (ends - counts).tolist(), ends.tolist(), scores.tolist(), strict=True
+        ):
+            tokens = found[start:end].tolist()
             text = self.tokenizer.decode(tokens)
             words = tuple(text.split())
             if words not in texts:  # another spelling of the same words adds nothing
@@ -123,3 +127,9 @@ class Beam(Decoder):
             if len(hypotheses) == self.config.nbest:
                 break
         return hypotheses
+
+
+def split(items: Any, counts: Any) -> Iterator[list[int]]:
+    """The first ``counts[0]`` items, the next ``counts[1]``, and so on."""
+    for first, last in pairwise([0, *counts.cumsum().tolist()]):
+        yield items[first:last].tolist()

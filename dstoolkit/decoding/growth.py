@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dstoolkit.compiled import inlined
+from dstoolkit.compiled import uncounted_inlined
 from dstoolkit.decoding import hotwords as hot_words
 from dstoolkit.decoding import prefixes
 from dstoolkit.decoding.ngram_tables import step as next_state
@@ -69,14 +69,14 @@ class Rules(NamedTuple):
     hot: bool
 
 
-@inlined
+@uncounted_inlined
 def score_unit(rules: Any, state: Any, unit: Any) -> Any:
     """The model's next state, the bonus of a unit, and the model's own share of it, unweighted."""
     log_prob, after = next_state(rules.model, state, unit)
     return after, rules.alpha * log_prob + rules.beta, log_prob
 
 
-@inlined
+@uncounted_inlined
 def close(rules: Any, spelled: Any, state: Any) -> Any:
     """A word ends: allowed or not, the model's next state, the bonus, and the model's share of it."""
     word = rules.vocabulary.word[spelled] if spelled != OUTSIDE else NO_WORD
@@ -90,31 +90,31 @@ def close(rules: Any, spelled: Any, state: Any) -> Any:
     return True, after, bonus - rules.ahead[spelled], log_prob
 
 
-@inlined
-def close_prefix(rules: Any, numbers: Any, scores: Any, prefix: Any) -> Any:
+@uncounted_inlined
+def close_prefix(rules: Any, tree: Any, prefix: Any) -> Any:
     """``close`` of a prefix, computed once."""
-    if numbers[prefix, CLOSED] == NOT_YET:
-        allowed, after, bonus, log_prob = close(rules, numbers[prefix, SPELLED], numbers[prefix, STATE])
-        numbers[prefix, CLOSED] = after if allowed else NEVER
-        scores[prefix, CLOSED_BONUS], scores[prefix, CLOSED_LM] = bonus, log_prob
-    after = numbers[prefix, CLOSED]
-    return after != NEVER, after, scores[prefix, CLOSED_BONUS], scores[prefix, CLOSED_LM]
+    if tree.numbers[prefix, CLOSED] == NOT_YET:
+        allowed, after, bonus, log_prob = close(rules, tree.numbers[prefix, SPELLED], tree.numbers[prefix, STATE])
+        tree.numbers[prefix, CLOSED] = after if allowed else NEVER
+        tree.scores[prefix, CLOSED_BONUS], tree.scores[prefix, CLOSED_LM] = bonus, log_prob
+    after = tree.numbers[prefix, CLOSED]
+    return after != NEVER, after, tree.scores[prefix, CLOSED_BONUS], tree.scores[prefix, CLOSED_LM]
 
 
-@inlined
-def word_end(rules: Any, numbers: Any, scores: Any, prefix: Any) -> Any:
+@uncounted_inlined
+def word_end(rules: Any, tree: Any, prefix: Any) -> Any:
     """The bonus of ending a prefix's word, 0 where it is between words; -inf where the word must not end."""
-    if numbers[prefix, SPELLED] == NO_LETTERS:
+    if tree.numbers[prefix, SPELLED] == NO_LETTERS:
         return 0.0
-    allowed, _, bonus, _ = close_prefix(rules, numbers, scores, prefix)
+    allowed, _, bonus, _ = close_prefix(rules, tree, prefix)
     return bonus if allowed else -np.inf
 
 
-@inlined
-def grow(rules: Any, numbers: Any, scores: Any, prefix: Any, token: Any) -> Any:
+@uncounted_inlined
+def grow(rules: Any, tree: Any, prefix: Any, token: Any) -> Any:
     """A prefix with one more token: allowed or not, its node, model state and hotwords' state, its bonus and share."""
-    spelled, state, hot = numbers[prefix, SPELLED], numbers[prefix, STATE], numbers[prefix, HOT]
-    bonus, lm = scores[prefix, BONUS], scores[prefix, LM]
+    spelled, state, hot = tree.numbers[prefix, SPELLED], tree.numbers[prefix, STATE], tree.numbers[prefix, HOT]
+    bonus, lm = tree.scores[prefix, BONUS], tree.scores[prefix, LM]
     if rules.units == TOKENS:
         state, more, log_prob = score_unit(rules, state, rules.units_of[token])
         bonus, lm = bonus + more, lm + log_prob
@@ -122,7 +122,7 @@ def grow(rules: Any, numbers: Any, scores: Any, prefix: Any, token: Any) -> Any:
         return True, spelled, state, hot, bonus, lm
     first, last = rules.offsets[token], rules.offsets[token + 1]
     if rules.opens[token]:  # no empty words
-        after_boundary = rules.bare[numbers[prefix, TOKEN]] if prefix != prefixes.ROOT else not rules.pieces
+        after_boundary = rules.bare[tree.numbers[prefix, TOKEN]] if prefix != prefixes.ROOT else not rules.pieces
         if after_boundary:
             return False, spelled, state, hot, bonus, lm
     own = True  # the word is still the prefix's own
@@ -138,7 +138,7 @@ def grow(rules: Any, numbers: Any, scores: Any, prefix: Any, token: Any) -> Any:
             bonus += rules.ahead[spelled] - rules.ahead[before]
         elif spelled != NO_LETTERS:
             if own:
-                allowed, after, more, log_prob = close_prefix(rules, numbers, scores, prefix)
+                allowed, after, more, log_prob = close_prefix(rules, tree, prefix)
             else:
                 allowed, after, more, log_prob = close(rules, spelled, state)
             if not allowed:
@@ -150,12 +150,12 @@ def grow(rules: Any, numbers: Any, scores: Any, prefix: Any, token: Any) -> Any:
     return True, spelled, state, hot, bonus, lm
 
 
-@inlined
-def finish(rules: Any, numbers: Any, scores: Any, prefix: Any) -> Any:
+@uncounted_inlined
+def finish(rules: Any, tree: Any, prefix: Any) -> Any:
     """The end of the text after a prefix: allowed or not, its whole bonus, and the model's share of it."""
-    bonus, lm, state = scores[prefix, BONUS], scores[prefix, LM], numbers[prefix, STATE]
-    if rules.words and numbers[prefix, SPELLED] != NO_LETTERS:
-        allowed, after, more, log_prob = close_prefix(rules, numbers, scores, prefix)
+    bonus, lm, state = tree.scores[prefix, BONUS], tree.scores[prefix, LM], tree.numbers[prefix, STATE]
+    if rules.words and tree.numbers[prefix, SPELLED] != NO_LETTERS:
+        allowed, after, more, log_prob = close_prefix(rules, tree, prefix)
         if not allowed:
             return False, bonus, lm
         if rules.units == WORDS:
@@ -165,6 +165,6 @@ def finish(rules: Any, numbers: Any, scores: Any, prefix: Any) -> Any:
         log_prob, _ = next_state(rules.model, state, rules.end)
         bonus, lm = bonus + rules.alpha * log_prob, lm + log_prob
     if rules.hot:
-        hot, more = hot_words.step(rules.hotwords, numbers[prefix, HOT], BOUNDARY)
+        hot, more = hot_words.step(rules.hotwords, tree.numbers[prefix, HOT], BOUNDARY)
         bonus += more - rules.hotwords.held[hot]
     return True, bonus, lm

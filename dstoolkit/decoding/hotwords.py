@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dstoolkit.compiled import inlined
+from dstoolkit.compiled import uncounted_inlined
 from dstoolkit.decoding.spelling import BOUNDARY, Alphabet
 
 OTHER = 0  # the column of characters that no phrase holds; that of the boundary is 1
@@ -78,7 +78,7 @@ def _transitions(
     return after
 
 
-@inlined
+@uncounted_inlined
 def step(hotwords: Any, state: Any, letter: Any) -> Any:
     """The next state and what the step adds to the score."""
     at = hotwords.column[letter]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dstoolkit.compiled import in_order, inlined
+from dstoolkit.compiled import in_order, kernel, uncounted, uncounted_inlined
 from dstoolkit.decoding.growth import finish, grow, word_end
 from dstoolkit.decoding.prefixes import (
     BONUS,
@@ -37,8 +37,7 @@ from dstoolkit.decoding.selection import best_first, sort_down
 from dstoolkit.decoding.spelling import ROOT as NO_LETTERS
 from dstoolkit.interfaces import BLANK
 
-CAPACITY = 1 << 12  # prefixes, at first
-SPARE = 3  # candidates are thinned out when there are so many times the beam
+SPARE = 64  # candidates beyond the beam before they are thinned out
 IN_BLANK, IN_TOKEN, EITHER = range(3)  # log-probabilities of the paths that end in a blank, in the last token; of both
 
 
@@ -52,7 +51,30 @@ class Limits(NamedTuple):
     below: float
 
 
-@inlined
+class Beam(NamedTuple):
+    """The prefixes of a frame, ``(beam,)``: their numbers, scores with the bonus, and paths, ``(beam, 3)``."""
+
+    prefixes: Any
+    ranks: Any
+    parts: Any
+
+
+class Work(NamedTuple):
+    """What a frame needs beside: the paths of prefixes that go on as they are, ``(beam, 3)``; of each prefix its first
+    child in the beam and that one's next sibling, ``(beam,)``; candidates, by score and code (``-1 - place`` for one
+    that stays, ``place * vocab + token``); the frame, tokens and how far they reach, ``(vocab,)``."""
+
+    stays: Any
+    heads: Any
+    nexts: Any
+    keys: Any
+    codes: Any
+    row: Any
+    tokens: Any
+    reach: Any
+
+
+@kernel
 def log_add(one: Any, other: Any) -> Any:
     """``log(exp(one) + exp(other))``."""
     most, least = max(one, other), min(one, other)
@@ -63,96 +85,124 @@ def log_add(one: Any, other: Any) -> Any:
 
 @in_order
 def search(log_probs: Any, limits: Any, rules: Any) -> Any:
-    """``(frames, vocab)`` -> the tree's ``numbers``, the beam's prefixes, and ``(size, 3)``: score, acoustic, model.
-
-    The prefixes are those that a text may end with, best first. Where a lexicon lets none end, they are the beam's
-    without their unfinished words.
+    """``(frames, vocab)`` float64 -> texts' tokens end to end, how many each has, and ``(texts, 3)``: score, acoustic,
+    model; best first. Where a lexicon lets no text end, they are the beam's without their unfinished words.
     """
     vocab, width = log_probs.shape[1], limits.beam
-    numbers, scores, table = new_tree(CAPACITY, rules.start, rules.hotwords.start)
-    beam, ranks, size, count = np.zeros(width, np.int32), np.zeros(width), 1, 1
-    parts, stays = np.zeros((width, 3)), np.empty((width, 3))  # of the prefixes: now, and gone on as they are
-    heads, nexts = np.empty(width, np.int32), np.empty(width, np.int32)  # of each prefix, its children in the beam
-    keys, codes = np.empty(width + SPARE), np.empty(width + SPARE, np.int64)  # candidates
-    row, reach, tokens = np.empty(vocab), np.empty(vocab), np.empty(vocab, np.int64)
-    parts[0, IN_TOKEN], numbers[ROOT, PLACE] = -np.inf, 0
+    tree, count = new_tree(rules.start, rules.hotwords.start), 1
+    now, then = new_beam(width), new_beam(width)
+    work = new_work(width, vocab)
+    now.ranks[0], now.parts[0, IN_BLANK], now.parts[0, IN_TOKEN], now.parts[0, EITHER] = 0.0, 0.0, -np.inf, 0.0
+    size = 1
     for t in range(len(log_probs)):
-        row[:] = log_probs[t]
-        stay(row, numbers, scores, beam, size, parts, stays, heads, nexts, keys, codes)
-        best = keys[:size].max() if size else -np.inf
-        bound = max(keys[:size].min() if size == width else -np.inf, best - limits.below)
-        highest = ranks[:size].max() if size else -np.inf
-        within, usable = choose_tokens(row, rules, limits, bound - highest, reach, tokens)
-        found = size
-        for at in range(size):
-            for ends in range(2):  # first the tokens that go on with a word, then those that end it
-                first, last, end = (within, usable, rules.most_at_end) if ends else (0, within, 0.0)
-                if first == last or ranks[at] + end + reach[first] < bound:
-                    continue
-                if ends:
-                    end = word_end(rules, numbers, scores, beam[at])
-                for k in range(first, last):
-                    if ranks[at] + end + reach[k] < bound:
-                        break
-                    token = tokens[k]
-                    key = extension(rules, numbers, scores, beam, parts, heads, nexts, row, at, token)
-                    if key < bound or key == -np.inf:
-                        continue
-                    if found == len(keys):
-                        best_first(keys, codes, found, width)
-                        found = width
-                        bound = max(bound, keys[:found].min())
-                        if key < bound:
-                            continue
-                    keys[found], codes[found] = key, at * vocab + token
-                    best = max(best, key)
-                    found += 1
-        if found > width:
-            best_first(keys, codes, found, width)
-            found = width
-        sort_down(keys, codes, found)
-        if count + width > len(numbers):
-            numbers, scores, table, count = thin_out(numbers, scores, table, count, beam, size)
-        size, count = renew(
-            rules, numbers, scores, table, count, beam, size, ranks, parts, stays, row, keys, codes, found,
-            best - limits.below,
-        )  # fmt: skip
-    ends, results = conclude(rules, numbers, scores, beam, size, parts[:, EITHER])
+        for token in range(vocab):
+            work.row[token] = log_probs[t, token]
+        found, least = candidates(rules, limits, tree, now, work, size)
+        if count + width > len(tree.numbers):
+            tree, count = thin_out(tree, count, now.prefixes, size)
+        size, count = renew(rules, tree, count, now, then, work, size, found, least)
+        now, then = then, now
+    beam = now.prefixes[:size]
+    ends, results = conclude(rules, tree, beam, now.parts[:size, EITHER])
     if len(ends) == 0:
-        cut = whole_words(numbers, beam, size)
-        totals = np.array([forward(log_probs, tokens_of(numbers, prefix)) for prefix in cut])
-        ends, results = conclude(rules, numbers, scores, cut, len(cut), totals)
-    return numbers, ends, results
+        beam = whole_words(tree.numbers, beam)
+        ends, results = conclude(rules, tree, beam, acoustic(log_probs, tree.numbers, beam))
+    return texts(tree.numbers, ends, results)
 
 
-@inlined
-def stay(
-    row: Any, numbers: Any, scores: Any, beam: Any, size: Any, parts: Any, stays: Any, heads: Any, nexts: Any,
-    keys: Any, codes: Any,
-) -> None:  # fmt: skip
-    """The prefixes as they are, as the first candidates; each one's children are linked up in ``heads``, ``nexts``."""
-    heads[:size] = EMPTY
+@kernel
+def new_beam(width: Any) -> Any:
+    return Beam(np.zeros(width, np.int32), np.zeros(width), np.empty((width, 3)))
+
+
+@kernel
+def new_work(width: Any, vocab: Any) -> Any:
+    heads, nexts = np.empty(width, np.int32), np.empty(width, np.int32)
+    keys, codes = np.empty(width + SPARE), np.empty(width + SPARE, np.int64)
+    return Work(
+        np.empty((width, 3)), heads, nexts, keys, codes, np.empty(vocab), np.empty(vocab, np.int64), np.empty(vocab)
+    )
+
+
+@uncounted
+def candidates(rules: Any, limits: Any, tree: Any, now: Any, work: Any, size: Any) -> Any:
+    """The best prefixes of the next beam, as codes; how many, and the least score that is near enough to the best."""
+    keys, codes, reach, vocab = work.keys, work.codes, work.reach, len(work.row)
+    worst, best = stay(tree, now, work, size)
+    bound = max(worst if size == limits.beam else -np.inf, best - limits.below)
+    highest = -np.inf
     for at in range(size):
-        prefix = beam[at]
-        blank, token = parts[at, EITHER] + row[BLANK], -np.inf
+        highest = max(highest, now.ranks[at])
+    within, usable = choose_tokens(rules, limits, work, bound - highest)
+    found = size
+    for at in range(size):
+        for ends in range(2):  # first the tokens that go on with a word, then those that end it
+            first, last, end = (within, usable, rules.most_at_end) if ends else (0, within, 0.0)
+            if first == last or now.ranks[at] + end + reach[first] < bound:
+                continue
+            if ends:
+                end = word_end(rules, tree, now.prefixes[at])
+            for k in range(first, last):
+                if now.ranks[at] + end + reach[k] < bound:
+                    break
+                key = extension(rules, tree, now, work, at, work.tokens[k])
+                if key < bound or key == -np.inf:
+                    continue
+                if found == len(keys):
+                    best_first(keys, codes, found, limits.beam)
+                    found = limits.beam
+                    bound = max(bound, least_of(keys, found))
+                    if key < bound:
+                        continue
+                keys[found], codes[found] = key, at * vocab + work.tokens[k]
+                best = max(best, key)
+                found += 1
+    if found > limits.beam:
+        best_first(keys, codes, found, limits.beam)
+        found = limits.beam
+    sort_down(keys, codes, 0, found)
+    return found, best - limits.below
+
+
+@uncounted_inlined
+def least_of(keys: Any, count: Any) -> Any:
+    least = np.inf
+    for at in range(count):
+        least = min(least, keys[at])
+    return least
+
+
+@uncounted_inlined
+def stay(tree: Any, now: Any, work: Any, size: Any) -> Any:
+    """The prefixes as they are, as the first candidates, their children linked up; the least and the largest score."""
+    numbers, parts = tree.numbers, now.parts
+    worst, best = np.inf, -np.inf
+    for at in range(size):
+        work.heads[at] = EMPTY
+    for at in range(size):
+        prefix = now.prefixes[at]
+        blank, token = parts[at, EITHER] + work.row[BLANK], -np.inf
         if prefix != ROOT:
             last, parent = numbers[prefix, TOKEN], numbers[prefix, PARENT]
-            token = parts[at, IN_TOKEN] + row[last]
+            token = parts[at, IN_TOKEN] + work.row[last]
             above = numbers[parent, PLACE]
             if above >= 0:
                 repeated = parent != ROOT and numbers[parent, TOKEN] == last
-                token = log_add(token, parts[above, IN_BLANK if repeated else EITHER] + row[last])
-                nexts[at], heads[above] = heads[above], at
+                token = log_add(token, parts[above, IN_BLANK if repeated else EITHER] + work.row[last])
+                work.nexts[at], work.heads[above] = work.heads[above], at
         total = log_add(blank, token)
-        stays[at, IN_BLANK], stays[at, IN_TOKEN], stays[at, EITHER] = blank, token, total
-        keys[at], codes[at] = total + scores[prefix, BONUS], -1 - at
+        work.stays[at, IN_BLANK], work.stays[at, IN_TOKEN], work.stays[at, EITHER] = blank, token, total
+        key = total + tree.scores[prefix, BONUS]
+        work.keys[at], work.codes[at] = key, -1 - at
+        worst, best = min(worst, key), max(best, key)
+    return worst, best
 
 
-@inlined
-def choose_tokens(row: Any, rules: Any, limits: Any, least: Any, reach: Any, tokens: Any) -> Any:
+@uncounted_inlined
+def choose_tokens(rules: Any, limits: Any, work: Any, least: Any) -> Any:
     """The tokens that may extend a prefix: those that go on with a word and then those that end it, each sorted by what
     they add at most (``reach``); how many the first are, and all."""
-    count = 0
+    row, reach, tokens, count = work.row, work.reach, work.tokens, 0
     for token in range(len(row)):
         more = rules.most[token] + (rules.most_at_end if rules.opens[token] else 0.0)
         if token != BLANK and row[token] >= limits.token and row[token] + more >= least:
@@ -169,93 +219,86 @@ def choose_tokens(row: Any, rules: Any, limits: Any, least: Any, reach: Any, tok
             within += 1
     for at in range(count):
         reach[at] = row[tokens[at]] + rules.most[tokens[at]]
-    sort_down(reach, tokens, within)
-    sort_down(reach[within:], tokens[within:], count - within)
+    sort_down(reach, tokens, 0, within)
+    sort_down(reach, tokens, within, count)
     return within, count
 
 
-@inlined
-def extension(
-    rules: Any, numbers: Any, scores: Any, beam: Any, parts: Any, heads: Any, nexts: Any, row: Any, at: Any,
-    token: Any,
-) -> Any:  # fmt: skip
+@uncounted_inlined
+def extension(rules: Any, tree: Any, now: Any, work: Any, at: Any, token: Any) -> Any:
     """The score of a prefix with ``token`` after it; -inf where it is not allowed or in the beam already."""
-    prefix = beam[at]
-    acoustic = reached(numbers, prefix, parts, row, at, token)
-    below = heads[at]
+    prefix = now.prefixes[at]
+    below = work.heads[at]
     while below != EMPTY:  # a child in the beam has taken in these paths
-        if numbers[beam[below], TOKEN] == token:
+        if tree.numbers[now.prefixes[below], TOKEN] == token:
             return -np.inf
-        below = nexts[below]
+        below = work.nexts[below]
+    acoustic = reached(tree.numbers, prefix, now.parts, work.row, at, token)
     if not rules.matter:
         return acoustic
-    allowed, _, _, _, bonus, _ = grow(rules, numbers, scores, prefix, token)
+    allowed, _, _, _, bonus, _ = grow(rules, tree, prefix, token)
     return acoustic + bonus if allowed else -np.inf
 
 
-@inlined
+@uncounted_inlined
 def reached(numbers: Any, prefix: Any, parts: Any, row: Any, at: Any, token: Any) -> Any:
     """The log-probability of the paths that go on from a prefix to ``token``: after the same only from a blank."""
     repeated = prefix != ROOT and numbers[prefix, TOKEN] == token
     return parts[at, IN_BLANK if repeated else EITHER] + row[token]
 
 
-@inlined
-def renew(
-    rules: Any, numbers: Any, scores: Any, table: Any, count: Any, beam: Any, size: Any, ranks: Any, parts: Any,
-    stays: Any, row: Any, keys: Any, codes: Any, found: Any, least: Any,
-) -> Any:  # fmt: skip
-    """The candidates become the beam, new prefixes are made; its size and the number of prefixes."""
-    before, parts_before, vocab = beam[:size].copy(), parts[:size].copy(), len(row)
-    for prefix in before:
-        numbers[prefix, PLACE] = EMPTY
-    to = 0
+@uncounted
+def renew(rules: Any, tree: Any, count: Any, now: Any, then: Any, work: Any, size: Any, found: Any, least: Any) -> Any:
+    """The candidates become the beam ``then``, new prefixes are made; its size and the number of prefixes."""
+    numbers, vocab, to = tree.numbers, len(work.row), 0
+    for at in range(size):
+        numbers[now.prefixes[at], PLACE] = EMPTY
     for candidate in range(found):
-        if keys[candidate] < least or keys[candidate] == -np.inf:
+        if work.keys[candidate] < least or work.keys[candidate] == -np.inf:
             continue
-        code = codes[candidate]
+        code = work.codes[candidate]
         if code < 0:
-            prefix = before[-1 - code]
+            prefix = now.prefixes[-1 - code]
             for part in range(3):
-                parts[to, part] = stays[-1 - code, part]
+                then.parts[to, part] = work.stays[-1 - code, part]
         else:
             at, token = code // vocab, code % vocab
-            acoustic = reached(numbers, before[at], parts_before, row, at, token)
-            parts[to, IN_BLANK], parts[to, IN_TOKEN], parts[to, EITHER] = -np.inf, acoustic, acoustic
-            slot = find(numbers, table, before[at], token)
-            if table[slot] == EMPTY:
-                _, spelled, state, hot, bonus, lm = grow(rules, numbers, scores, before[at], token)
-                add(numbers, scores, table, slot, count, before[at], token, spelled, state, hot, bonus, lm)
+            parent = now.prefixes[at]
+            acoustic = reached(numbers, parent, now.parts, work.row, at, token)
+            then.parts[to, IN_BLANK], then.parts[to, IN_TOKEN], then.parts[to, EITHER] = -np.inf, acoustic, acoustic
+            slot = find(numbers, tree.table, parent, token)
+            if tree.table[slot] == EMPTY:
+                _, spelled, state, hot, bonus, lm = grow(rules, tree, parent, token)
+                add(tree, slot, count, parent, token, spelled, state, hot, bonus, lm)
                 count += 1
-            prefix = table[slot]
+            prefix = tree.table[slot]
         numbers[prefix, PLACE] = to
-        beam[to], ranks[to] = prefix, keys[candidate]
+        then.prefixes[to], then.ranks[to] = prefix, work.keys[candidate]
         to += 1
     return to, count
 
 
-@inlined
-def conclude(rules: Any, numbers: Any, scores: Any, beam: Any, size: Any, totals: Any) -> Any:
+@kernel
+def conclude(rules: Any, tree: Any, beam: Any, totals: Any) -> Any:
     """The prefixes that a text can end with, best first, and their scores: all, acoustic, model."""
-    keys, order, results = np.empty(size), np.empty(size, np.int64), np.empty((size, 3))
+    keys, order, results = np.empty(len(beam)), np.empty(len(beam), np.int64), np.empty((len(beam), 3))
     count = 0
-    for at in range(size):
-        allowed, bonus, lm = finish(rules, numbers, scores, beam[at])
+    for at in range(len(beam)):
+        allowed, bonus, lm = finish(rules, tree, beam[at])
         if allowed:
             results[at, 0], results[at, 1], results[at, 2] = totals[at] + bonus, totals[at], lm
             keys[count], order[count] = totals[at] + bonus, at
             count += 1
-    sort_down(keys, order, count)
+    sort_down(keys, order, 0, count)
     return beam[order[:count]], results[order[:count]]
 
 
-@inlined
-def whole_words(numbers: Any, beam: Any, size: Any) -> Any:
+@kernel
+def whole_words(numbers: Any, beam: Any) -> Any:
     """The prefixes without their unfinished words, each once; of an empty beam the empty prefix."""
-    found, seen = np.zeros(max(size, 1), np.int32), np.zeros(len(numbers), np.bool_)
+    found, seen = np.zeros(max(len(beam), 1), np.int32), np.zeros(len(numbers), np.bool_)
     count = 0
-    for at in range(size):
-        prefix = beam[at]
+    for prefix in beam:
         while prefix != ROOT and numbers[prefix, SPELLED] != NO_LETTERS:
             prefix = numbers[prefix, PARENT]
         if not seen[prefix]:
@@ -283,7 +326,25 @@ def forward(log_probs: Any, tokens: Any) -> Any:
     return log_add(sums[states - 1], sums[states - 2]) if states > 1 else sums[0]
 
 
-@in_order
-def text_tokens(numbers: Any, prefix: Any) -> Any:
-    """The tokens of a prefix of the tree."""
-    return tokens_of(numbers, prefix)
+@kernel
+def acoustic(log_probs: Any, numbers: Any, beam: Any) -> Any:
+    """The log-probabilities of prefixes."""
+    totals = np.empty(len(beam))
+    for at in range(len(beam)):
+        totals[at] = forward(log_probs, tokens_of(numbers, beam[at]))
+    return totals
+
+
+@kernel
+def texts(numbers: Any, ends: Any, results: Any) -> Any:
+    """Prefixes as their tokens, end to end, and how many each has."""
+    counts = np.zeros(len(ends), np.int64)
+    for at in range(len(ends)):
+        prefix = ends[at]
+        while prefix != ROOT:
+            counts[at], prefix = counts[at] + 1, numbers[prefix, PARENT]
+    tokens, first = np.empty(counts.sum(), np.int32), 0
+    for at in range(len(ends)):
+        tokens[first : first + counts[at]] = tokens_of(numbers, ends[at])
+        first += counts[at]
+    return tokens, counts, results

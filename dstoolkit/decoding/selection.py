@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from dstoolkit.compiled import uncounted
 
-from dstoolkit.compiled import in_order
-
-INSERTED = 40  # up to so many, sorting by insertion is quickest
+GAPS = (3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1)
 
 
-@in_order
+@uncounted
 def best_first(keys: Any, items: Any, count: Any, wanted: Any) -> None:
     """Rearrange the first ``count`` keys, and items with them, so that the ``wanted`` largest come first, unsorted."""
     low, high = 0, count - 1
@@ -36,16 +34,14 @@ def best_first(keys: Any, items: Any, count: Any, wanted: Any) -> None:
             return
 
 
-@in_order
-def sort_down(keys: Any, items: Any, count: Any) -> None:
-    """Sort the first ``count`` keys from the largest down, and items with them; equal ones stay as they are."""
-    if count > INSERTED:
-        places = np.argsort(-keys[:count], kind="mergesort")
-        keys[:count], items[:count] = keys[places], items[places]
-        return
-    for at in range(1, count):
-        key, item, to = keys[at], items[at], at
-        while to > 0 and keys[to - 1] < key:
-            keys[to], items[to] = keys[to - 1], items[to - 1]
-            to -= 1
-        keys[to], items[to] = key, item
+@uncounted
+def sort_down(keys: Any, items: Any, first: Any, last: Any) -> None:
+    """Sort the keys from ``first`` to before ``last`` from the largest down, in place, and items with them: Shell's
+    sort with Ciura's gaps (2001)."""
+    for gap in GAPS:
+        for at in range(first + gap, last):
+            key, item, to = keys[at], items[at], at
+            while to - gap >= first and keys[to - gap] < key:
+                keys[to], items[to] = keys[to - gap], items[to - gap]
+                to -= gap
+            keys[to], items[to] = key, item

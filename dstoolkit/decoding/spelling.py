@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dstoolkit.compiled import inlined
+from dstoolkit.compiled import uncounted_inlined
 from dstoolkit.decoding.words import WORD_MARK
 from dstoolkit.interfaces import BLANK
 
@@ -84,7 +84,7 @@ def trie_of(alphabet: Alphabet, words: Mapping[str, int]) -> tuple[Trie, list[st
     return trie((codes, words[word]) for word, codes in spelled.items() if codes is not None), strange
 
 
-@inlined
+@uncounted_inlined
 def child(trie: Any, node: Any, letter: Any) -> Any:
     """The node after ``letter``, or ``OUTSIDE``."""
     if node == OUTSIDE:
