@@ -103,7 +103,7 @@ def train_command(
     for n, why in enumerate(found.fallbacks, start=1):
         if why:
             shown = " ".join(f"{each:g}" for each in kneser_ney.FALLBACK)
-            click.echo(f"note: order {n} is discounted by {shown}: of its n-grams, {why}")
+            click.echo(f"note: order {n} is discounted by {shown}: {why}")
 
 
 def _check_name(out: Path) -> None:

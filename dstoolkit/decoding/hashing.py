@@ -1,6 +1,6 @@
 """Hash tables in sorted order: a table is its entries sorted by hash, with gaps, so that a search need not run on.
 
-The entry of hash ``h`` lies at or shortly after its home ``h * slots >> 64``; hashes rise from slot to slot, and a gap
+The entry of hash ``h`` lies at or shortly after its home ``(h >> 32) * slots >> 32``; hashes rise from slot to slot, and a gap
 holds ``EMPTY``, the largest. A search starts at the home and stops at the first hash that is not smaller, so that one
 for an absent key ends as early as one for a present key: about (1 + 1 / (1 - load)) / 2 slots, 3 at ``LOAD`` (Amble and
 Knuth 1974, "Ordered hash tables"). A key is a pair (state, word), each below 2^30; its hash is a bijection of the 64
@@ -20,8 +20,8 @@ LARGEST = 1 << 30  # states and words are below
 ENTRY = np.dtype([("key", np.uint64), ("prob", np.float32), ("next", np.int32)])  # 16 bytes a slot
 EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)  # the hash of (0x72d27ba4, 0x71fc4983), neither of which is below 2^30
 
-# Multiplied twice by an odd constant between shifts that xor: the 64-bit finaliser of Pelle Evensen's "rrxmrrxmsx"
-# family as simplified by degski, whose every input bit changes about half of the output bits.
+# The mixing function known as degski64: twice, half the bits xored onto the others and a product with an odd constant;
+# every bit of the key changes about half of the hash's. Its steps can all be undone.
 FACTOR = np.uint64(0xD6E8FEB86659FD93)
 INVERSE = np.uint64(0xCFEE444D8B59A89B)  # FACTOR * INVERSE = 1 modulo 2^64
 HALF = np.uint64(32)

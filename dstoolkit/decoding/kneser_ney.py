@@ -81,7 +81,7 @@ def discount(adjusted: Any) -> tuple[tuple[float, ...], str]:
     t = np.bincount(np.minimum(adjusted, 5), minlength=6)
     for k in (1, 2, 3):
         if t[k] == 0:
-            return FALLBACK, f"none has an adjusted count of {k}"
+            return FALLBACK, f"no n-gram has an adjusted count of {k}"
     y = t[1] / (t[1] + 2 * t[2])
     found = tuple(float(k - (k + 1) * y * t[k + 1] / t[k]) for k in (1, 2, 3))
     odd = next((k for k in (1, 2, 3) if not 0 <= found[k - 1] <= k), None)

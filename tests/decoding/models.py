@@ -40,9 +40,12 @@ def probability(model: Mapping[tuple[str, ...], tuple[float, float]], words: Seq
     return model.get(words[:-1], (0.0, 0.0))[1] + value, order
 
 
-def score(model: Model, words: Sequence[str], bos: bool = True, eos: bool = True) -> list[tuple[float, int]]:
-    """Of every word of a sentence, with all of the history that the model's order lets it have."""
-    order = max(map(len, model))
+def score(
+    model: Model, words: Sequence[str], bos: bool = True, eos: bool = True, order: int = 0
+) -> list[tuple[float, int]]:
+    """Of every word of a sentence, with all of the history that the model's order (by default that of its longest
+    n-gram) lets it have."""
+    order = order or max(map(len, model))
     history = ["<s>"] * bos + [*words, *["</s>"] * eos]
     return [probability(model, history[max(0, at - order + 1) : at + 1]) for at in range(bos, len(history))]
 

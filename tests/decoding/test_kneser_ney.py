@@ -63,7 +63,7 @@ def test_an_example_worked_by_hand() -> None:
     """
     found = estimate(text(["a b", "a b", "a c"]), 2)
     assert found.discounts == (FALLBACK, pytest.approx((1 / 3, 3 / 2, 3)))
-    assert found.fallbacks == ("none has an adjusted count of 3", "")
+    assert found.fallbacks == ("no n-gram has an adjusted count of 3", "")
     assert (found.sentences, found.tokens) == (3, 6)
     expected = {
         ("<unk>",): (1 / 10, 1),
@@ -238,9 +238,9 @@ def test_the_order_of_sentences_and_runs_changes_nothing(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("counts", "why"),
     [
-        ([1] * 5 + [2] * 2 + [4], "none has an adjusted count of 3"),
-        ([2, 3, 4], "none has an adjusted count of 1"),
-        ([], "none has an adjusted count of 1"),
+        ([1] * 5 + [2] * 2 + [4], "no n-gram has an adjusted count of 3"),
+        ([2, 3, 4], "no n-gram has an adjusted count of 1"),
+        ([], "no n-gram has an adjusted count of 1"),
         ([1] * 4 + [2] + [3] * 9, "D(2) would be -16.000"),  # y = 4/6; 2 - 3 * 4/6 * 9/1
     ],
 )

@@ -33,7 +33,7 @@ def assert_equals_the_definition(found: Ngram, model: Model, rng: random.Random,
     words = [each[0] for each in model if len(each) == 1 and each[0] not in models.SPECIAL]
     for sentence in models.sentences(rng, words, count):
         for bos, eos in EDGES:
-            score, expected = found.score(sentence, bos, eos), models.score(model, sentence, bos, eos)
+            score, expected = found.score(sentence, bos, eos), models.score(model, sentence, bos, eos, found.order)
             assert score.probs / LN10 == pytest.approx([prob for prob, _ in expected], abs=2e-6 * (1 + len(sentence)))
             assert score.orders.tolist() == [order for _, order in expected]
             assert score.total == pytest.approx(score.probs.sum())
@@ -101,7 +101,7 @@ def test_first_words_and_suffixes_that_a_file_lacks(order: int, tmp_path: Path) 
     found = Ngram.load(models.write(model, tmp_path / "lm.arpa", highest=order))
     words = [f"w{at}" for at in range(5)]
     for sentence in models.sentences(rng, words, 60):
-        expected = models.score(model, sentence)
+        expected = models.score(model, sentence, order=order)
         tolerance = 2e-6 * (1 + len(sentence))
         assert found.score(sentence).probs / LN10 == pytest.approx([prob for prob, _ in expected], abs=tolerance)
 
@@ -155,6 +155,14 @@ def test_a_model_without_marks_of_sentences(tmp_path: Path) -> None:
     found = loaded(model, tmp_path)
     assert (found.words, found.start, found.end) == (["<unk>", "a", "b"], 0, 0)
     assert found.score(["a", "b"]).probs / LN10 == pytest.approx([-0.5, -0.1, -100.0])
+
+
+def test_an_order_of_which_a_file_announces_none(tmp_path: Path) -> None:
+    model = models.random_model(random.Random(1), 2, 6, 30)
+    path = models.write(model, tmp_path / "lm.arpa", highest=3)
+    assert "ngram 3=0\n" in path.read_text()
+    assert Ngram.load(path).order == 3
+    assert_equals_the_definition(Ngram.load(path), model, random.Random(1))
 
 
 def test_memory_of_a_model(tmp_path: Path) -> None:
