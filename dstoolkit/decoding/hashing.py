@@ -1,10 +1,10 @@
 """Hash tables in sorted order: a table is its entries sorted by hash, with gaps, so that a search need not run on.
 
-The entry of hash ``h`` lies at or shortly after its home ``(h >> 32) * slots >> 32``; hashes rise from slot to slot, and a gap
-holds ``EMPTY``, the largest. A search starts at the home and stops at the first hash that is not smaller, so that one
-for an absent key ends as early as one for a present key: about (1 + 1 / (1 - load)) / 2 slots, 3 at ``LOAD`` (Amble and
-Knuth 1974, "Ordered hash tables"). A key is a pair (state, word), each below 2^30; its hash is a bijection of the 64
-bits, so that equal hashes are equal keys and nothing is ever found that is not there.
+The entry of hash ``h`` lies at or shortly after its home, ``(h >> 32) * slots >> 32``; hashes rise from slot to slot,
+and a gap holds ``EMPTY``, the largest. A search starts at the home and stops at the first hash that is not smaller, so
+that one for an absent key ends as early as one for a present key: about (1 + 1 / (1 - load)) / 2 slots, 3 at ``LOAD``
+(Amble and Knuth 1974, "Ordered hash tables"). A key is a pair (state, word), each below 2^30; its hash is a bijection
+of the 64 bits, so that equal hashes are equal keys and nothing is ever found that is not there.
 """
 
 from __future__ import annotations
