@@ -61,6 +61,8 @@ class Rules(NamedTuple):
     most_at_end: float  # the largest bonus that the end of a word may bring
     units_of: Any  # (vocab,): the model's number of each token
     vocabulary: Any
+    by_letter: bool  # closed, and a token of each letter: a trie's node says which tokens may follow
+    token_of: Any  # (letters,): the token that is the letter
     ahead: Any  # (nodes of the trie + 1,): the bonus of an unfinished word; the last, of one OUTSIDE
     model: Any
     start: int  # the model's states at the beginning, and its number of the sentence's end

@@ -62,7 +62,8 @@ class Beam(NamedTuple):
 class Work(NamedTuple):
     """What a frame needs beside: the paths of prefixes that go on as they are, ``(beam, 3)``; of each prefix its first
     child in the beam and that one's next sibling, ``(beam,)``; candidates, by score and code (``-1 - place`` for one
-    that stays, ``place * vocab + token``); the frame, tokens and how far they reach, ``(vocab,)``."""
+    that stays, ``place * vocab + token``); the frame; the usable tokens, in order, and how far each reaches; that by
+    token, ``(vocab,)``, -inf for the others."""
 
     stays: Any
     heads: Any
@@ -72,6 +73,7 @@ class Work(NamedTuple):
     row: Any
     tokens: Any
     reach: Any
+    gains: Any
 
 
 @kernel
@@ -119,49 +121,66 @@ def new_beam(width: Any) -> Any:
 def new_work(width: Any, vocab: Any) -> Any:
     heads, nexts = np.empty(width, np.int32), np.empty(width, np.int32)
     keys, codes = np.empty(width + SPARE), np.empty(width + SPARE, np.int64)
-    return Work(
-        np.empty((width, 3)), heads, nexts, keys, codes, np.empty(vocab), np.empty(vocab, np.int64), np.empty(vocab)
-    )
+    row, tokens, reach, gains = np.empty(vocab), np.empty(vocab, np.int64), np.empty(vocab), np.empty(vocab)
+    return Work(np.empty((width, 3)), heads, nexts, keys, codes, row, tokens, reach, gains)
 
 
 @uncounted
 def candidates(rules: Any, limits: Any, tree: Any, now: Any, work: Any, size: Any) -> Any:
     """The best prefixes of the next beam, as codes; how many, and the least score that is near enough to the best."""
-    keys, codes, reach, vocab = work.keys, work.codes, work.reach, len(work.row)
     worst, best = stay(tree, now, work, size)
-    bound = max(worst if size == limits.beam else -np.inf, best - limits.below)
+    bound, found = max(worst if size == limits.beam else -np.inf, best - limits.below), size
+    within, usable = choose_tokens(rules, limits, work, bound - highest_rank(now, size))
+    for at in range(size):
+        node, rank = tree.numbers[now.prefixes[at], SPELLED], now.ranks[at]
+        if rules.by_letter and rules.vocabulary.first[node + 1] - rules.vocabulary.first[node] < within:
+            for below in range(rules.vocabulary.first[node], rules.vocabulary.first[node + 1]):
+                token = rules.token_of[rules.vocabulary.letter[below]]
+                if rank + work.gains[token] >= bound:
+                    found, bound, best = consider(rules, limits, tree, now, work, at, token, found, bound, best)
+        else:
+            for k in range(within):
+                if rank + work.reach[k] < bound:
+                    break
+                found, bound, best = consider(rules, limits, tree, now, work, at, work.tokens[k], found, bound, best)
+        if within < usable and rank + rules.most_at_end + work.reach[within] >= bound:
+            end = word_end(rules, tree, now.prefixes[at])
+            for k in range(within, usable):
+                if rank + end + work.reach[k] < bound:
+                    break
+                found, bound, best = consider(rules, limits, tree, now, work, at, work.tokens[k], found, bound, best)
+    if found > limits.beam:
+        best_first(work.keys, work.codes, found, limits.beam)
+        found = limits.beam
+    sort_down(work.keys, work.codes, 0, found)
+    return found, best - limits.below
+
+
+@uncounted_inlined
+def highest_rank(now: Any, size: Any) -> Any:
     highest = -np.inf
     for at in range(size):
         highest = max(highest, now.ranks[at])
-    within, usable = choose_tokens(rules, limits, work, bound - highest)
-    found = size
-    for at in range(size):
-        for ends in range(2):  # first the tokens that go on with a word, then those that end it
-            first, last, end = (within, usable, rules.most_at_end) if ends else (0, within, 0.0)
-            if first == last or now.ranks[at] + end + reach[first] < bound:
-                continue
-            if ends:
-                end = word_end(rules, tree, now.prefixes[at])
-            for k in range(first, last):
-                if now.ranks[at] + end + reach[k] < bound:
-                    break
-                key = extension(rules, tree, now, work, at, work.tokens[k])
-                if key < bound or key == -np.inf:
-                    continue
-                if found == len(keys):
-                    best_first(keys, codes, found, limits.beam)
-                    found = limits.beam
-                    bound = max(bound, least_of(keys, found))
-                    if key < bound:
-                        continue
-                keys[found], codes[found] = key, at * vocab + work.tokens[k]
-                best = max(best, key)
-                found += 1
-    if found > limits.beam:
-        best_first(keys, codes, found, limits.beam)
+    return highest
+
+
+@uncounted_inlined
+def consider(
+    rules: Any, limits: Any, tree: Any, now: Any, work: Any, at: Any, token: Any, found: Any, bound: Any, best: Any
+) -> Any:
+    """A prefix with ``token`` after it joins the candidates, if it may and is good enough: how many they are, the bound
+    and the best score after that."""
+    key = extension(rules, tree, now, work, at, token)
+    if key < bound or key == -np.inf:
+        return found, bound, best
+    if found == len(work.keys):
+        best_first(work.keys, work.codes, found, limits.beam)
         found = limits.beam
-    sort_down(keys, codes, 0, found)
-    return found, best - limits.below
+        bound = max(bound, least_of(work.keys, found))
+        if key < bound:
+            return found, bound, best
+    work.keys[found], work.codes[found] = key, at * len(work.row) + token
+    return found + 1, bound, max(best, key)
 
 
 @uncounted_inlined
@@ -204,6 +223,7 @@ def choose_tokens(rules: Any, limits: Any, work: Any, least: Any) -> Any:
     they add at most (``reach``); how many the first are, and all."""
     row, reach, tokens, count = work.row, work.reach, work.tokens, 0
     for token in range(len(row)):
+        work.gains[token] = -np.inf
         more = rules.most[token] + (rules.most_at_end if rules.opens[token] else 0.0)
         if token != BLANK and row[token] >= limits.token and row[token] + more >= least:
             reach[count], tokens[count] = row[token], token
@@ -219,6 +239,7 @@ def choose_tokens(rules: Any, limits: Any, work: Any, least: Any) -> Any:
             within += 1
     for at in range(count):
         reach[at] = row[tokens[at]] + rules.most[tokens[at]]
+        work.gains[tokens[at]] = reach[at]
     sort_down(reach, tokens, 0, within)
     sort_down(reach, tokens, within, count)
     return within, count

@@ -37,6 +37,18 @@ class Alphabet:
         self.opens = np.array([row[:1] == [BOUNDARY] for row in rows])  # tokens that begin with a boundary
         self.bare = np.array([bool(row) and not any(row) for row in rows])  # tokens that are a boundary and no more
 
+    @property
+    def by_letter(self) -> bool:
+        """Every token within a word is one letter."""
+        return bool((np.diff(self.offsets)[1:][~self.opens[1:]] == 1).all())
+
+    def tokens_of_letters(self) -> Ints:
+        """For each character's number the token that is it and no more, where ``by_letter``."""
+        single = np.diff(self.offsets) == 1
+        tokens = np.zeros(len(self.codes), np.int32)
+        tokens[self.letters[self.offsets[:-1][single]]] = np.flatnonzero(single)
+        return tokens
+
     def spell(self, word: str) -> list[int] | None:
         """A word's characters as numbers; None where a token for one is missing."""
         codes = [self.codes.get(letter, -1) for letter in word]

@@ -71,6 +71,8 @@ def make_rules(config: BeamConfig, tokens: Sequence[str]) -> Rules:
         most_at_end=most_at_end,
         units_of=units_of,
         vocabulary=vocabulary,
+        by_letter=bool(config.lexicon) and alphabet.by_letter,
+        token_of=alphabet.tokens_of_letters(),
         ahead=ahead,
         model=model.tables,
         start=model.start,

@@ -141,8 +141,7 @@ RULES = {
 
 @pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
 @pytest.mark.parametrize("tokenizer", [Letters(), Pieces()])
-def test_the_bonus_of_whole_texts(tokenizer, rules, tmp_path):
-    files = {"lm": written(tmp_path, "lm", ARPA), "words": written(tmp_path, "words", "a\nab\nbb\n")}
+def test_the_bonus_of_whole_texts(tokenizer, rules, files):
     options = {key: files.get(value, value) if isinstance(value, str) else value for key, value in rules.items()}
     config = BeamConfig(**options)
     model = Ngram.load(config.lm) if config.lm else None
@@ -274,3 +273,23 @@ def test_files_that_do_not_fit_the_tokenizer(tmp_path):
 def test_files_are_named_for_stamps():
     assert Beam.inputs(BeamConfig()) == {}
     assert Beam.inputs(BeamConfig(lm="a", lexicon="b")) == {"lm": Path("a"), "lexicon": Path("b")}
+
+
+@given(st.integers(0, 10_000), st.integers(1, 30), st.sampled_from(sorted(RULES)), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_bounds_leave_out_nothing_that_matters(files, seed, beam, rules, pieces):
+    """Without the bounds of what tokens may add, everything is looked at: the same comes of it."""
+    options = {key: files.get(value, value) if isinstance(value, str) else value for key, value in RULES[rules].items()}
+    tokenizer = Pieces() if pieces else Letters()
+    decoder = Beam(BeamConfig(beam=beam, nbest=beam, **options), tokenizer)
+    log_probs, lengths = noise(25, len(tokenizer.tokens), seed), torch.tensor([25])
+    found = decoder.decode(log_probs, lengths, 1.0)
+    plain = decoder.rules
+    decoder.rules = plain._replace(most=plain.most + 1e6, most_at_end=1e6, by_letter=False)
+    assert decoder.decode(log_probs, lengths, 1.0) == found
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("rules")
+    return {"lm": written(folder, "lm", ARPA), "words": written(folder, "words", "a\nab\nbb\n")}
