@@ -27,13 +27,15 @@ def table(section: str) -> dict[str, object]:
 def sections() -> dict[str, object]:
     encoder = plugins.load().get("encoders", "deepspeech").Config()
     loss = plugins.load().get("losses", "ctc").Config()
-    return {"text": Normalization(), "augment": Augment(), "encoder": encoder, "loss": loss, "train": TrainConfig()}
+    beam = plugins.load().get("decoders", "beam").Config()
+    ours = {"encoder": encoder, "loss": loss, "decoder": beam}
+    return {"text": Normalization(), "augment": Augment(), "train": TrainConfig(), **ours}
 
 
-@pytest.mark.parametrize("section", ["text", "augment", "encoder", "loss", "train"])
+@pytest.mark.parametrize("section", ["text", "augment", "encoder", "loss", "decoder", "train"])
 def test_a_section_is_documented(section: str) -> None:
     defaults = {
-        key: value["name"] if isinstance(value, dict) else value
+        key: value.get("name", value) if isinstance(value, dict) else value
         for key, value in config.plain(sections()[section]).items()
     }
     assert table(section) == defaults

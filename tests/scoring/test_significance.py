@@ -215,8 +215,10 @@ def test_as_sc_stats(tmp_path: Path, seed: int, utterances: int, size: int, erro
     assert [first, second] == list(map(steps_of, sgml))
     command = [sctk("sc_stats"), "-p", "-t", "mapsswe", "-v", "-n", "-"]
     shown = [
-        subprocess.run(each, input="".join(sgml).encode(), check=True, capture_output=True).stdout.decode("latin-1")
-        for each in (command, [*command, "-u"])
+        subprocess.run(each, input="".join(sgml).encode(), check=True, capture_output=True, cwd=tmp_path).stdout.decode(
+            "latin-1"
+        )
+        for each in (command, [*command, "-u"])  # the second leaves files where it runs
     ]
     count, *figures, differ = RESULT.search(shown[0]).groups()  # type: ignore[union-attr]
     verdict, p = UNIFIED.search(shown[1]).groups()  # type: ignore[union-attr]
