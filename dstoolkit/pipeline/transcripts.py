@@ -8,7 +8,7 @@ any case where that was made one; and what they write is normalised in turn.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,10 @@ def _speakers(utterances: Iterable[str]) -> dict[str, str] | None:
 def _tokens(
     folder: Path, texts: Transcripts, references: Path, hypotheses: Path
 ) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """Both sides in tokens. Raises Faults naming every character that has none."""
+    """Both sides in tokens. Raises Faults naming every character that has none, whatever the vocabulary would do with
+    it: what is dropped could not count as an error."""
     vocabulary = Vocabulary.load(folder)
+    vocabulary = replace(vocabulary, normalization=replace(vocabulary.normalization, unknown="refuse"))
     faults: list[DstoolkitError] = []
     for where, side in ((references, texts.references), (hypotheses, texts.hypotheses)):
         try:

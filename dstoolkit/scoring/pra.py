@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from dstoolkit.scoring import report as reports
 from dstoolkit.scoring import sclite
 from dstoolkit.scoring.align import Step
-from dstoolkit.scoring.report import LETTERS, columns
 from dstoolkit.scoring.wer import Report, ScoredUtterance
 
 
@@ -50,10 +50,8 @@ def _capitals(report: Report) -> Callable[[str], str]:
 def _utterance(utterance: ScoredUtterance, case_counts: bool, capitals: Callable[[str], str]) -> str:
     counts = utterance.wer
     figures = f"{counts.correct} {counts.substitutions} {counts.deletions} {counts.insertions}"
-    lines = ["REF:  ", "HYP:  ", "Eval: "] if utterance.steps else []
-    for step in utterance.alignment:
-        for at, cell in enumerate(_column(step, capitals)):
-            lines[at] += f"{cell} "
+    columns = zip(*(_column(step, capitals) for step in utterance.alignment), strict=True)
+    lines = [f"{name:6}{' '.join(cells)} " for name, cells in zip(("REF:", "HYP:", "Eval:"), columns, strict=False)]
     attributes = ["Attributes: Case_sensitve "] if case_counts else []  # sclite's spelling
     head = [f"id: ({sclite.trn_id(utterance.id, utterance.speaker)})", f"Scores: (#C #S #D #I) {figures}"]
     return "\n".join([*head, *attributes, *lines, "", ""])
@@ -63,7 +61,7 @@ def _column(step: Step, capitals: Callable[[str], str]) -> list[str]:
     """The three cells of a step, of one width."""
     words, mark = [step.reference, step.hypothesis], ""
     if step.kind != "correct":
-        words, mark = [capitals(word) for word in words], LETTERS[step.kind]
-    size = max(map(columns, words))
+        words, mark = [capitals(word) for word in words], reports.LETTERS[step.kind]
+    size = max(map(reports.columns, words))
     cells = [words[0] or "*" * size, words[1] or "*" * size, mark]
-    return [cell + " " * (size - columns(cell)) for cell in cells]
+    return [cell + " " * (size - reports.columns(cell)) for cell in cells]

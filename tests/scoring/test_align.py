@@ -141,7 +141,7 @@ def test_hand_worked_alignments(ref: str, hyp: str, letters: str) -> None:
 
 def test_where_the_two_definitions_differ() -> None:
     """sclite's cost is three times the edits and the substitutions: one more edit may save three of these."""
-    ref, hyp = "a a a b c".split(), "b c x b".split()
+    ref, hyp = list("aaabc"), list("bcxb")
     assert alignments([ref], [hyp], "levenshtein").steps == ["SSSCD"]
     assert alignments([ref], [hyp], "sclite").steps == ["DDDCCII"]
 

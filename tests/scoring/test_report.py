@@ -78,6 +78,33 @@ def test_the_json_holds_every_figure() -> None:
     assert found["note"] == "A note."
 
 
+def test_the_definition_of_an_alignment_is_named() -> None:
+    report = score({"u": "a b"}, {"u": "A b"}, mode="sclite")
+    assert "Alignment sclite: substitutions cost 4, deletions and insertions 3;" in reports.head(report)
+    assert json.loads(reports.as_json(report))["alignment"] == "sclite"
+    assert "Alignment levenshtein: the fewest edits" in reports.head(scored())
+    assert json.loads(reports.as_json(scored()))["alignment"] == "levenshtein"
+
+
+def test_token_errors_have_their_row() -> None:
+    report = score({"u": "ab"}, {"u": "a"}, {"u": "s"}, tokens=({"u": [1, 2]}, {"u": [1]}))
+    assert "| TER |  50.00 |" in reports.head(report)
+    found = json.loads(reports.as_json(report))
+    assert found["ter"]["deletions"] == found["speakers"]["s"]["ter"]["deletions"] == 1
+    assert found["utterances"][0]["ter"]["reference_length"] == 2
+    assert "TER" not in reports.head(scored())
+    assert "ter" not in json.loads(reports.as_json(scored()))
+
+
+def test_of_a_book_the_part_with_the_first_error_is_shown() -> None:
+    words = [f"w{at}" for at in range(5000)]
+    text = reports.text(score({"u": " ".join(words)}, {"u": " ".join(words[:3000] + words[3001:])}))
+    assert "Steps 2901 to 3900 of 5000." in text
+    assert " w3000 " in text
+    assert " w2899 " not in text
+    assert len(text.splitlines()) < 400
+
+
 def test_confusions_are_counted_over_utterances() -> None:
     report = score({"u": "a b a", "v": "a"}, {"u": "x b x", "v": "x"})
     ((step, count),) = reports.ranked(reports.confusions(report))

@@ -16,6 +16,14 @@ def test_words_then_id(tmp_path: Path) -> None:
     assert trn.read(path) == {"s1-u1": "yes no", "s1-u2": "", "s2-u1": "uh (um) да"}
 
 
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "ref.trn"
+    texts = {"s1-u1": "yes no", "s1-u2": "", "s2-u1": "uh (um) да"}
+    path.write_text(trn.lines((key, text.split()) for key, text in texts.items()), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "yes no (s1-u1)\n(s1-u2)\nuh (um) да (s2-u1)\n"
+    assert trn.read(path) == texts
+
+
 def test_all_faults_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "ref.trn"
     path.write_bytes(b"yes (u1)\nno id here\n\xff (u2)\nno (u1)\nno ()\n")

@@ -89,6 +89,39 @@ def test_ids_must_match_and_all_that_do_not_are_named() -> None:
     ]
 
 
+def test_tokens_are_counted_beside_words() -> None:
+    tokens = {"s1-a": [1, 2, 3], "s1-b": [4, 5, 6, 6], "s2-a": [7]}
+    other = {"s2-a": [], "s1-b": [4, 5, 5, 6, 6], "s1-a": [1, 9, 3]}
+    report = score(REFERENCES, HYPOTHESES, SPEAKERS, tokens=(tokens, other))
+    assert report.ter == ErrorCounts(substitutions=1, deletions=1, insertions=1, correct=6)
+    assert report.utterances[0].ter == ErrorCounts(substitutions=1, correct=2)
+    assert report.speakers["s2"].ter == ErrorCounts(deletions=1)
+    assert score(REFERENCES, HYPOTHESES).ter is None
+
+
+def test_the_definition_is_one_for_words_characters_and_tokens() -> None:
+    """Three pairs and a word right, or one more edit and three substitutions fewer."""
+    texts = {"u": "a a a b c"}, {"u": "b c x b"}
+    tokens = {"u": list("aaabc")}, {"u": list("bcxb")}
+    fewest, sclite = score(*texts, tokens=tokens), score(*texts, tokens=tokens, mode="sclite")
+    assert (fewest.mode, sclite.mode) == ("levenshtein", "sclite")
+    assert fewest.ter == fewest.wer == ErrorCounts(substitutions=3, deletions=1, insertions=0, correct=1)
+    assert sclite.ter == sclite.wer == ErrorCounts(substitutions=0, deletions=3, insertions=2, correct=2)
+    assert sclite.utterances[0].steps == "DDDCCII"
+    one_word = {"u": "aaabc"}, {"u": "bcxb"}
+    assert score(*one_word).cer == fewest.wer
+    assert score(*one_word, mode="sclite").cer == sclite.wer
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(Faults) as caught:
+        score(REFERENCES, {**HYPOTHESES, "s9": "oh"}, {"s1-a": "s1", "s2-a": "s2"})
+    assert str(caught.value).splitlines() == [
+        "hypotheses: utterance 's9' has no reference; 'references' lacks it",
+        "speakers: utterance 's1-b' has no speaker; expected one for each reference",
+    ]
+
+
 def test_a_speaker_for_each() -> None:
     with pytest.raises(DataError, match="utt2spk: utterance 's2-a' has no speaker"):
         score(REFERENCES, HYPOTHESES, {"s1-a": "s1", "s1-b": "s1"}, speakers_name="utt2spk")
