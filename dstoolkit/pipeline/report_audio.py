@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,4 +132,8 @@ def _from_nbest(path: Path, wanted: set[str]) -> dict[str, list[Word]]:
 
 
 def _word(fields: Mapping[str, Any]) -> Word:
-    return Word(str(fields["text"]), *(float(fields[name]) for name in ("start", "end", "confidence")))
+    """Raises ValueError, KeyError or TypeError for what is no word."""
+    start, end, confidence = (float(fields[name]) for name in ("start", "end", "confidence"))
+    if not math.isfinite(start + end + confidence):
+        raise ValueError("times that are not finite")
+    return Word(str(fields["text"]), start, end, confidence)

@@ -131,6 +131,12 @@ def test_words_of_an_nbest_list(folder: Path, report: Report) -> None:
         ("nbest.jsonl", b"[]\n", 1, "no hypotheses with words"),
         ("nbest.jsonl", b'{"utterance": "u1", "hypotheses": [{"text": "a"}]}\n', 1, "no hypotheses with words"),
         ("nbest.jsonl", b"{\n", 1, "no hypotheses with words"),
+        (
+            "nbest.jsonl",
+            b'{"utterance": "u1", "hypotheses": [{"words": [{"text": "a", "start": NaN, "end": 1, "confidence": 1}]}]}',
+            1,
+            "no hypotheses with words",
+        ),
     ],
 )
 def test_times_that_cannot_be_read(

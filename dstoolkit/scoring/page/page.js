@@ -217,7 +217,7 @@
     $("speaker-rows").replaceChildren(...rows.slice(0, bars).map((each) => make("li", {}, speakerBar(each, full))));
     $("speaker-more").hidden = rows.length <= bars;
     $("speaker-more").textContent = `Show all ${rows.length.toLocaleString("en")} speakers`;
-    const ranges = rows.some((each) => each.low !== null) ? "; the black range is the 95 % bootstrap interval over a speaker's utterances, where there are five or more" : "";
+    const ranges = rows.some((each) => each.low !== null) ? "; the line with ends is the 95 % bootstrap interval over a speaker's utterances, where there are five or more" : "";
     $("speaker-note").textContent = `The dashed line is the WER of all${ranges}. Choose a speaker to see these utterances alone.`;
     showFilters();
   }
