@@ -338,10 +338,10 @@ def test_sound_plays_from_a_word_with_its_spectrogram(page: Any, report: Report)
     words = page.find_elements("css selector", ".words button")
     shown = page.execute_script(ROWS)[0]
     assert [each.text for each in words] == list(report.utterances[shown].hypothesis)
-    page.execute_script("document.querySelector('audio').pause()")
-    words[-1].click()
+    page.execute_script("const audio = document.querySelector('audio'); audio.pause(); audio.currentTime = 0")
     start = words_of(report.utterances[shown])[-1].start
-    wait_for(page, f"return document.querySelector('audio').currentTime > {start}")
+    words[-1].click()
+    assert page.execute_script("return document.querySelector('audio').currentTime") >= start
     wait_for(page, "return document.querySelector('audio').paused")  # at the end
     page.execute_script(f"document.querySelector('audio').currentTime = {start + 0.01}")
     wait_for(page, "return document.querySelector('.words .now') !== null")
