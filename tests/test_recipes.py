@@ -66,7 +66,10 @@ CLOCKED = {"seconds", "speed"}
 def check_finished(recipe: Path, output: str, epochs: int) -> None:
     """All that a recipe promises is there, and its closing words name it."""
     experiment = recipe / "exp/deepspeech"
-    check_score(experiment / "decode_test", recipe / "data/test/text")
+    for name in ("decode_test", "decode_test_greedy"):
+        check_score(experiment / name, recipe / "data/test/text")
+    assert (recipe / "data/lm.arpa").read_text(encoding="utf-8").startswith("\\data\\\n")
+    assert (experiment / "tune/best.yaml").read_text(encoding="utf-8").startswith("decoder:\n  name: beam\n")
     assert [each["epoch"] for each in learned(experiment)] == list(range(1, epochs + 1))
     assert (experiment / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert output.count("\n  true: ") == 3
