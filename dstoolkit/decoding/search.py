@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dstoolkit.compiled import in_order, kernel, uncounted, uncounted_inlined
-from dstoolkit.decoding.growth import finish, grow, word_end
+from dstoolkit.decoding.endings import acoustic, conclude, texts, whole_words
+from dstoolkit.decoding.growth import grow, word_end
 from dstoolkit.decoding.prefixes import (
     BONUS,
     EMPTY,
@@ -31,10 +32,9 @@ from dstoolkit.decoding.prefixes import (
     find,
     new_tree,
     thin_out,
-    tokens_of,
 )
 from dstoolkit.decoding.selection import best_first, sort_down
-from dstoolkit.decoding.spelling import ROOT as NO_LETTERS
+from dstoolkit.decoding.sums import log_add
 from dstoolkit.interfaces import BLANK
 
 SPARE = 64  # candidates beyond the beam before they are thinned out
@@ -74,15 +74,6 @@ class Work(NamedTuple):
     tokens: Any
     reach: Any
     gains: Any
-
-
-@kernel
-def log_add(one: Any, other: Any) -> Any:
-    """``log(exp(one) + exp(other))``."""
-    most, least = max(one, other), min(one, other)
-    if least < most - 40.0 or most == -np.inf:  # beyond the precision of float64
-        return most
-    return most + np.log1p(np.exp(least - most))
 
 
 @in_order
@@ -132,23 +123,26 @@ def candidates(rules: Any, limits: Any, tree: Any, now: Any, work: Any, size: An
     bound, found = max(worst if size == limits.beam else -np.inf, best - limits.below), size
     within, usable = choose_tokens(rules, limits, work, bound - highest_rank(now, size))
     for at in range(size):
-        node, rank = tree.numbers[now.prefixes[at], SPELLED], now.ranks[at]
+        node, rank, end = tree.numbers[now.prefixes[at], SPELLED], now.ranks[at], 0.0
+        first, last, by_letter = 0, within, False
         if rules.by_letter and rules.vocabulary.first[node + 1] - rules.vocabulary.first[node] < within:
-            for below in range(rules.vocabulary.first[node], rules.vocabulary.first[node + 1]):
-                token = rules.token_of[rules.vocabulary.letter[below]]
-                if rank + work.gains[token] >= bound:
-                    found, bound, best = consider(rules, limits, tree, now, work, at, token, found, bound, best)
-        else:
-            for k in range(within):
-                if rank + work.reach[k] < bound:
+            first, last, by_letter = rules.vocabulary.first[node], rules.vocabulary.first[node + 1], True
+        for ends in range(2):  # first the tokens that go on with a word, then those that end it
+            if ends:
+                if within == usable or rank + rules.most_at_end + work.reach[within] < bound:
                     break
-                found, bound, best = consider(rules, limits, tree, now, work, at, work.tokens[k], found, bound, best)
-        if within < usable and rank + rules.most_at_end + work.reach[within] >= bound:
-            end = word_end(rules, tree, now.prefixes[at])
-            for k in range(within, usable):
-                if rank + end + work.reach[k] < bound:
-                    break
-                found, bound, best = consider(rules, limits, tree, now, work, at, work.tokens[k], found, bound, best)
+                first, last, by_letter = within, usable, False
+                end = word_end(rules, tree, now.prefixes[at])
+            for k in range(first, last):
+                if by_letter:
+                    token = rules.token_of[rules.vocabulary.letter[k]]
+                    if rank + work.gains[token] < bound:
+                        continue
+                else:
+                    token = work.tokens[k]
+                    if rank + end + work.reach[k] < bound:
+                        break
+                found, bound, best = consider(rules, limits, tree, now, work, at, token, found, bound, best)
     if found > limits.beam:
         best_first(work.keys, work.codes, found, limits.beam)
         found = limits.beam
@@ -297,75 +291,3 @@ def renew(rules: Any, tree: Any, count: Any, now: Any, then: Any, work: Any, siz
         then.prefixes[to], then.ranks[to] = prefix, work.keys[candidate]
         to += 1
     return to, count
-
-
-@kernel
-def conclude(rules: Any, tree: Any, beam: Any, totals: Any) -> Any:
-    """The prefixes that a text can end with, best first, and their scores: all, acoustic, model."""
-    keys, order, results = np.empty(len(beam)), np.empty(len(beam), np.int64), np.empty((len(beam), 3))
-    count = 0
-    for at in range(len(beam)):
-        allowed, bonus, lm = finish(rules, tree, beam[at])
-        if allowed:
-            results[at, 0], results[at, 1], results[at, 2] = totals[at] + bonus, totals[at], lm
-            keys[count], order[count] = totals[at] + bonus, at
-            count += 1
-    sort_down(keys, order, 0, count)
-    return beam[order[:count]], results[order[:count]]
-
-
-@kernel
-def whole_words(numbers: Any, beam: Any) -> Any:
-    """The prefixes without their unfinished words, each once; of an empty beam the empty prefix."""
-    found, seen = np.zeros(max(len(beam), 1), np.int32), np.zeros(len(numbers), np.bool_)
-    count = 0
-    for prefix in beam:
-        while prefix != ROOT and numbers[prefix, SPELLED] != NO_LETTERS:
-            prefix = numbers[prefix, PARENT]
-        if not seen[prefix]:
-            seen[prefix] = True
-            found[count] = prefix
-            count += 1
-    return found[: max(count, 1)]
-
-
-@in_order
-def forward(log_probs: Any, tokens: Any) -> Any:
-    """The log-probability of tokens, over all their paths (Graves et al. 2006, equations 6 and 7)."""
-    states = 2 * len(tokens) + 1
-    sums = np.full(states, -np.inf)
-    sums[0] = 0.0
-    for t in range(len(log_probs)):
-        for s in range(states - 1, -1, -1):
-            token = tokens[s // 2] if s % 2 else BLANK
-            total = sums[s]
-            if s > 0:
-                total = log_add(total, sums[s - 1])
-            if s % 2 and s > 1 and token != tokens[s // 2 - 1]:
-                total = log_add(total, sums[s - 2])
-            sums[s] = total + log_probs[t, token]
-    return log_add(sums[states - 1], sums[states - 2]) if states > 1 else sums[0]
-
-
-@kernel
-def acoustic(log_probs: Any, numbers: Any, beam: Any) -> Any:
-    """The log-probabilities of prefixes."""
-    totals = np.empty(len(beam))
-    for at in range(len(beam)):
-        totals[at] = forward(log_probs, tokens_of(numbers, beam[at]))
-    return totals
-
-
-@kernel
-def texts(numbers: Any, ends: Any, results: Any) -> Any:
-    """Prefixes as their tokens, end to end, and how many each has."""
-    counts = np.zeros(len(ends), np.int64)
-    for at in range(len(ends)):
-        prefix = ends[at]
-        while prefix != ROOT:
-            counts[at], prefix = counts[at] + 1, numbers[prefix, PARENT]
-    tokens, first = np.empty(counts.sum(), np.int32), 0
-    for at in range(len(ends)):
-        tokens[first : first + counts[at]] = tokens_of(numbers, ends[at])
-        first += counts[at]
-    return tokens, counts, results
