@@ -23,7 +23,7 @@ from tests import browser as browsers
 WORDS = ["the", "a", "cat", "hat", "sat", "on", "mat", "yes", "no", "été", "да"]
 NASTY = ["</script><b>bold</b>", "<img/src=x/onerror=document.title='pwned'>", "&lt;i&gt;", "{{data}}", "$&"]
 RATE, TONE = 8000, 1000  # Hz
-SECONDS, ONSET = 1.5, 0.5  # of the sound, and of the tone in it
+SECONDS, ONSET = 1.5, 0.75  # of the sound, and of the tone in it
 ROWS = "return [...document.querySelectorAll('.figures')].map(row => +row.dataset.at)"
 # What `each` makes of the rows of all pages
 THROUGH = """const found = [], next = () => document.querySelector('.pages [aria-label="Next page"]:not(:disabled)');
@@ -341,13 +341,41 @@ def test_sound_plays_from_a_word_with_its_spectrogram(page: Any, report: Report)
     page.execute_script("const audio = document.querySelector('audio'); audio.pause(); audio.currentTime = 0")
     start = words_of(report.utterances[shown])[-1].start
     words[-1].click()
-    assert page.execute_script("return document.querySelector('audio').currentTime") >= start
+    assert page.execute_script("return document.querySelector('audio').currentTime") > start - 0.001
     wait_for(page, "return document.querySelector('audio').paused")  # at the end
     page.execute_script(f"document.querySelector('audio').currentTime = {start + 0.01}")
     wait_for(page, "return document.querySelector('.words .now') !== null")
     assert page.find_element("css selector", ".words .now") == words[-1]
     assert browsers.console(page) == []
     assert browsers.requests(page) == []
+
+
+def test_any_time_is_found_in_the_sound(page: Any) -> None:
+    """Where browsers guess at the times of a compressed file, silence and tone are not where they should be."""
+    page.find_element("css selector", ".figures .sound button").click()
+    wait_for(page, "return document.querySelector('audio').currentTime > 0")
+    page.execute_script("""
+        const audio = document.querySelector('audio'), context = new AudioContext();
+        audio.pause();
+        window.meter = context.createAnalyser();
+        context.createMediaElementSource(audio).connect(window.meter);
+        window.from = async (time) => {
+            audio.currentTime = time;
+            await audio.play();
+            await new Promise(done => setTimeout(done, 250));
+            const samples = new Float32Array(meter.fftSize);
+            meter.getFloatTimeDomainData(samples);
+            audio.pause();
+            return [audio.currentTime, Math.max(...samples.map(Math.abs))];
+        };""")
+    for begin, loud in ((0.1, False), (ONSET + 0.1, True), (0.05, False), (ONSET + 0.2, True)):
+        for _ in range(10):  # a busy machine may measure late
+            now, level = page.execute_async_script(f"from({begin}).then(arguments[0])")
+            if (ONSET + 0.1 < now < SECONDS - 0.1) if loud else now < ONSET - 0.1:
+                break
+        assert (level > 0.1) == loud, (begin, now, level)
+    duration = page.execute_script("return document.querySelector('audio').duration")
+    assert duration == pytest.approx(SECONDS, abs=0.03)  # Chromium leaves out the last block of Vorbis
 
 
 def test_the_spectrogram_shows_a_tone_where_it_is(page: Any) -> None:
@@ -359,7 +387,7 @@ def test_the_spectrogram_shows_a_tone_where_it_is(page: Any) -> None:
     levels = np.array(levels).reshape(columns, height)
     begins = int((levels.max(axis=1) > 200).argmax()) / columns * SECONDS
     assert begins == pytest.approx(ONSET, abs=0.0125 + SECONDS / columns)  # half a window, and a column
-    middle = levels[columns // 2 : -columns // 8]
+    middle = levels[round(columns * 0.6) : -columns // 8]
     hertz = middle.argmax(axis=1) * RATE / 2 / height
     assert np.abs(hertz - TONE).max() <= RATE / 2 / height
     assert np.median(middle) == 0  # all else is silent

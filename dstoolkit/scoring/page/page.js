@@ -316,7 +316,8 @@
     const { clip } = utterance;
     const bytes = Uint8Array.from(atob(clip.data), (each) => each.charCodeAt(0));
     const audio = make("audio", { preload: "auto" });
-    audio.src = URL.createObjectURL(new Blob([bytes], { type: clip.media }));
+    const decoded = decode(bytes, clip.rate);
+    const ready = decoded.then((samples) => { audio.src = URL.createObjectURL(wav(samples, clip.rate)); });
     const toggleButton = button("▶ Play", () => player.toggle(), { class: "quiet" });
     const time = make("span", { class: "time" });
     const track = make("div", { class: "track" });
@@ -337,12 +338,14 @@
       play(from) {
         if (playing !== this) stop();
         playing = this;
-        if (from !== undefined) audio.currentTime = from;
-        audio.play().catch((error) => { time.textContent = `cannot be played here: ${error.message}`; });
+        ready.then(() => {
+          if (from !== undefined) audio.currentTime = from;
+          return audio.play();
+        }).catch((error) => { if (error.name !== "AbortError") time.textContent = `cannot be played here: ${error.message}`; });
       },
       draw() {
         layWords(words, clip.duration);
-        spectrogram(bytes, clip, canvas).catch(() => canvas.replaceWith(make("p", { class: "note" }, "The sound cannot be decoded here.")));
+        decoded.then((samples) => spectrogram(samples, clip, canvas)).catch(() => canvas.replaceWith(make("p", { class: "note" }, "The sound cannot be decoded here.")));
       },
     };
     const seek = (to) => { audio.currentTime = Math.min(Math.max(to, 0), clip.duration); follow(); };
@@ -365,6 +368,22 @@
     for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, () => { toggleButton.textContent = audio.paused ? "▶ Play" : "❚❚ Pause"; });
     follow();
     return player;
+  }
+
+  async function decode(bytes, sampleRate) {
+    return (await new OfflineAudioContext(1, 1, sampleRate).decodeAudioData(bytes.buffer)).getChannelData(0);
+  }
+
+  /** Samples as a wav file of 16 bits, in which browsers find any time exactly: in a short Ogg file they guess. */
+  function wav(samples, sampleRate) {
+    const file = new DataView(new ArrayBuffer(44 + 2 * samples.length));
+    const ascii = (at, text) => [...text].forEach((each, k) => file.setUint8(at + k, each.charCodeAt(0)));
+    ascii(0, "RIFF"); file.setUint32(4, 36 + 2 * samples.length, true); ascii(8, "WAVEfmt ");
+    file.setUint32(16, 16, true); file.setUint16(20, 1, true); file.setUint16(22, 1, true); // PCM, one channel
+    file.setUint32(24, sampleRate, true); file.setUint32(28, 2 * sampleRate, true); // bytes a second
+    file.setUint16(32, 2, true); file.setUint16(34, 16, true); ascii(36, "data"); file.setUint32(40, 2 * samples.length, true);
+    samples.forEach((each, at) => file.setInt16(44 + 2 * at, Math.max(-32768, Math.min(32767, Math.round(32768 * each))), true));
+    return new Blob([file], { type: "audio/wav" });
   }
 
   function hertz(sampleRate) {
@@ -422,9 +441,7 @@
   const RANGE = 65; // decibels
   const pictures = new Set(); // drawn canvases, for a change of colours
 
-  async function spectrogram(bytes, clip, canvas) {
-    const context = new OfflineAudioContext(1, 1, clip.rate);
-    const samples = (await context.decodeAudioData(bytes.slice().buffer)).getChannelData(0);
+  function spectrogram(samples, clip, canvas) {
     const columns = Math.min(Math.ceil(clip.duration / HOP), Math.ceil(canvas.clientWidth * devicePixelRatio), 16000);
     canvas.levels = levels(samples, clip.rate, columns);
     canvas.columns = columns;
