@@ -55,13 +55,13 @@ def make(folder: Path, train: int = 24, dev: int = 6) -> Path:
     return folder
 
 
-def another(exp: Path, folder: Path) -> Path:
-    """A copy of a trained recogniser, whose weights are a little larger."""
+def another(exp: Path, folder: Path, factor: float = 1.01) -> Path:
+    """A copy of a trained recogniser, whose weights are ``factor`` times as large."""
     from dstoolkit.pipeline import checkpoint
 
     shutil.copytree(exp, folder)
     state = checkpoint.load(exp / "best.pt")
-    state["weights"] = {name: each * 1.01 for name, each in state["weights"].items()}
+    state["weights"] = {name: each * factor for name, each in state["weights"].items()}
     checkpoint.save(folder / "best.pt", {name: each for name, each in state.items() if name != "format"})
     return folder
 

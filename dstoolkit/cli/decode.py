@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dstoolkit.cli import decode_tune
-from dstoolkit.cli.decode_common import FILE, FOLDER, experiments_decoder, keep, open_source, progress
+from dstoolkit.cli.decode_common import FILE, FOLDER, decoder_for, experiments_decoder, keep, open_source, progress
 from dstoolkit.cli.groups import CommandWithSubcommands
 from dstoolkit.interfaces import Command
 
@@ -107,10 +107,10 @@ def save(out: Path, wanted: Stamp, source: Source, choice: Choice, outputs: Path
     from dstoolkit.pipeline.transcription import Transcribe
 
     start = monotonic()
+    task = Transcribe(source, outputs, choice)
+    task.decoder = decoder_for(source, choice)
     if outputs:
         keep(source, outputs, nj, force)
-    task = Transcribe(source, outputs, choice)
-    task.check()
     archive = task.outputs.archive
     places = ctm.places(source.data, archive.utterance_ids)
     with stamp.building(out, wanted) as partial, Writer(partial, places) as writer:

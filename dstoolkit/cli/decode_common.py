@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from dstoolkit.config import Choice
     from dstoolkit.data.archive import Archive
+    from dstoolkit.interfaces import Decoder
     from dstoolkit.pipeline.outputs import Source
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -36,6 +37,14 @@ def experiments_decoder(source: Source) -> Choice:
     from dstoolkit.pipeline.recognition import experiment_of
 
     return experiment_of(source.exp).decoder
+
+
+def decoder_for(source: Source, choice: Choice) -> Decoder:
+    """Made before the network runs, so that a language model that does not fit is refused at once."""
+    from dstoolkit.pipeline.transcription import make_decoder
+    from dstoolkit.pipeline.vocabulary import Vocabulary
+
+    return make_decoder(choice, Vocabulary.load(source.exp / "tokenizer"))
 
 
 def keep(source: Source, path: Path, nj: int, force: bool) -> None:

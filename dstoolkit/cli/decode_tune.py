@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dstoolkit.cli.decode_common import FILE, FOLDER, experiments_decoder, keep, open_source
+from dstoolkit.cli.decode_common import FILE, FOLDER, decoder_for, experiments_decoder, keep, open_source
 
 if TYPE_CHECKING:
     from dstoolkit.config import Choice
@@ -101,11 +101,12 @@ def made_from(source: Source, choice: Choice, axes: tuple[Axis, Axis], metric: s
 
 
 def prepare(source: Source, choice: Choice, outputs: Path, nj: int, force: bool) -> Trials:
-    """The texts read and the network's outputs there."""
+    """The language model found to fit, the texts read, and the network's outputs there."""
     from dstoolkit.data import datadir
     from dstoolkit.pipeline.outputs import Saved
     from dstoolkit.pipeline.tuning import Trials
 
+    decoder_for(source, choice)
     texts = datadir.read_text(source.data / "text")
     outputs.parent.mkdir(parents=True, exist_ok=True)
     keep(source, outputs, nj, force)

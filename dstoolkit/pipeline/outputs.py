@@ -77,9 +77,11 @@ class Outputs(ABC):
 
 
 class Computed(Outputs):
-    """By running the network. Raises what ``Recogniser.load`` does, and ArchiveError for features of another kind."""
+    """By running the network. Raises what ``Recogniser.load`` does, ArchiveError for features of another kind, and
+    DataError for a network whose outputs are no numbers."""
 
     def __init__(self, source: Source) -> None:
+        self.source = source
         self.recogniser = Recogniser.load(source.exp, source.device)
         self.archive = Archive(source.features)
         self.recogniser.check_archive(self.archive)
@@ -87,7 +89,12 @@ class Computed(Outputs):
         self._frames = Frames(self.archive, self.recogniser.cmvn)
 
     def log_probs(self, batch: IntArray) -> tuple[Tensor, Tensor]:
-        return self.recogniser.log_probs([self._frames[at] for at in batch.tolist()])
+        log_probs, lengths = self.recogniser.log_probs([self._frames[at] for at in batch.tolist()])
+        for at, row, length in zip(batch.tolist(), log_probs, lengths.tolist(), strict=True):
+            if row[:length].isnan().any():
+                found = f"its outputs for utterance {self.archive.utterance_ids[at]!r} are no numbers"
+                raise DataError(self.source.model, found, "", "train again, with a lower train.lr")
+        return log_probs, lengths
 
 
 class Saved(Outputs):

@@ -53,10 +53,6 @@ class Transcribe(Task):
     def __call__(self, batch: IntArray) -> list[list[Hypothesis]]:
         return transcribe(self.outputs, self.decoder, batch)
 
-    def check(self) -> None:
-        """Load all that is needed, so that what is wrong is said before any work. Raises DstoolkitError."""
-        assert self.decoder
-
     def all(self, jobs: int = 1) -> Generator[tuple[IntArray, Sequence[Sequence[Hypothesis]]], None, None]:
         """Every utterance, batch by batch, in so many processes. Close it where it is not used up."""
         batches = self.outputs.batches()

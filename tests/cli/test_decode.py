@@ -157,7 +157,9 @@ def test_a_language_model_for_other_texts(toys: Path, dev: Path, dstoolkit: Any)
     command = ["decode", toys / "exp", dev, "--lm", dev / "lm.arpa", "--out", dev / "out"]
     assert "characters that no token has" in dstoolkit(*command, status=2).stderr
     assert "characters that no token has" in dstoolkit(*command, "--nj", "2", status=2).stderr
+    assert "characters that no token has" in dstoolkit(*command, "--outputs", dev / "outputs.h5", status=2).stderr
     assert not (dev / "out").exists()
+    assert not (dev / "outputs.h5").exists()
 
 
 def test_missing_files(toys: Path, dev: Path, dstoolkit: Any) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from dstoolkit.data.archive import Archive
 from dstoolkit.data.archive_writer import ArchiveWriter
-from dstoolkit.errors import ArchiveError, DstoolkitError, StampError
+from dstoolkit.errors import ArchiveError, DataError, DstoolkitError, StampError
 from dstoolkit.pipeline import outputs
 from dstoolkit.pipeline.outputs import Computed, Saved, Source
 from tests import toy
@@ -142,6 +142,12 @@ def test_a_fault_leaves_nothing(source: Source, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(KeyboardInterrupt):
         outputs.keep(source, source.data / "outputs.h5", jobs=jobs, progress=interrupted)
     assert {each.name for each in source.data.iterdir()} == before
+
+
+def test_a_network_of_no_numbers(source: Source) -> None:
+    broken = Source(toy.another(source.exp, source.data / "exp", factor=float("nan")), source.data)
+    with pytest.raises(DataError, match=r"best\.pt: its outputs for utterance 'u00\d' are no numbers; train again"):
+        outputs.keep(broken, source.data / "outputs.h5")
 
 
 def test_all_that_is_missing_is_named(tmp_path: Path) -> None:
