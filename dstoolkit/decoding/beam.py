@@ -103,12 +103,13 @@ class Beam(Decoder):
         for at, row in enumerate(rows):
             if not (row < math.inf).all():
                 raise ValueError(f"utterance {at}: log-probabilities that are no numbers")
+        threads = min(torch.get_num_threads(), len(rows))
+        if threads < 2:
+            return [self._decode(row) for row in rows]
         longest_first = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
-        threads = min(torch.get_num_threads(), max(len(rows), 1))
         with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(lambda at: self._decode(rows[at]), longest_first))
-        by_place = dict(zip(longest_first, found, strict=True))
-        return [by_place[at] for at in range(len(rows))]
+            found = dict(zip(longest_first, pool.map(lambda at: self._decode(rows[at]), longest_first), strict=True))
+        return [found[at] for at in range(len(rows))]
 
     def _decode(self, log_probs: Any) -> list[Hypothesis]:
         found, counts, scores = search(log_probs, self.limits, self.rules)
