@@ -97,6 +97,8 @@ def _encode(
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references and {len(hypotheses)} hypotheses")
     sides = references, hypotheses
+    if (longest := max(map(len, chain(*sides)), default=0)) > edits.LONGEST:
+        raise ValueError(f"a sequence of {longest} units; at most {edits.LONGEST} can be aligned")
     if all(isinstance(each, str) for each in chain(*sides)):
         refs, hyps = (_code_points("".join(cast(Sequence[str], side))) for side in sides)
         return Coded(refs, _ends(references)), Coded(hyps, _ends(hypotheses)), ()

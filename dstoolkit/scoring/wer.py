@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from dstoolkit.errors import DataError, DstoolkitError, Faults
 from dstoolkit.scoring import sclite
 from dstoolkit.scoring.align import IntArray, Mode, Step, alignments, edit_counts, steps_of
+from dstoolkit.scoring.edits import LONGEST
 from dstoolkit.scoring.statistics import Interval, bootstrap
 
 
@@ -176,6 +177,7 @@ def score(
     faults = _faults(references, hypotheses, reference_name, hypothesis_name)
     if speakers is not None:
         faults += _missing(references, speakers, speakers_name, "speaker")
+    faults += _too_long(references, reference_name) + _too_long(hypotheses, hypothesis_name)
     if mode == "sclite":
         faults += sclite.markup(references, reference_name) + sclite.markup(hypotheses, hypothesis_name)
     Faults.check(faults)
@@ -212,6 +214,12 @@ def _faults(
 def _missing(wanted: Iterable[str], given: Mapping[str, str], name: object, what: str) -> list[DstoolkitError]:
     missing = (key for key in wanted if key not in given)
     return [DataError(name, f"utterance '{key}' has no {what}", "expected one for each reference") for key in missing]
+
+
+def _too_long(texts: Mapping[str, str], name: object) -> list[DstoolkitError]:
+    long = ((key, len(text)) for key, text in texts.items() if len(text) > LONGEST)
+    expected, advice = f"expected at most {LONGEST:,}", "split it"
+    return [DataError(name, f"utterance '{key}' has {length:,} characters", expected, advice) for key, length in long]
 
 
 def _counted(refs: Sequence[Sequence[Hashable]], hyps: Sequence[Sequence[Hashable]], mode: Mode) -> list[ErrorCounts]:

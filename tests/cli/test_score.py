@@ -157,7 +157,6 @@ def test_what_is_scored_is_never_replaced(dstoolkit: Any, folder: Path, option: 
     assert (folder / "out" / name).read_text() == "x (s1-a)\n"
 
 
-@pytest.mark.slow
 def test_a_long_utterance(dstoolkit: Any, folder: Path) -> None:
     """100,000 words of which every thousandth was misheard, and ten missed."""
     words = [str(at) for at in range(100_000)]

@@ -74,10 +74,11 @@ def test_halving_finds_the_same_path(mode: Mode, ref: list[str], hyp: list[str])
     """With room for the moves of two rows only."""
     n, m = len(ref), len(hyp)
     sides = [np.array([ord(each) for each in side], np.int32) for side in (ref, hyp)]
-    row, carry = np.empty(m + 1, np.int64), np.empty(m + 1, np.int32)
+    row, lines, backward = np.empty(m + 1, np.int64), np.empty((3, n + 3), np.int64), np.empty(m, np.int32)
     steps, letters = np.empty(n + m, np.uint8), np.empty(0, np.uint64)
     costs = edits.costs_of(MODES[mode], n, m, letters)
-    start = edits.path(*sides, letters, costs, row, carry, np.empty(2 * (m + 1), np.uint8), steps)
+    two_rows = np.empty(2 * (m + 1), np.uint8)
+    start = edits.path(*sides, letters, costs, row, lines, backward, two_rows, steps)
     plain = reference.sclite(ref, hyp) if mode == "sclite" else reference.path(ref, hyp, (1, 0), lambda a, b: (1, 1))
     assert steps[start:].tobytes().decode() == plain
 
@@ -159,6 +160,20 @@ def test_steps_of_letters() -> None:
         ("correct", "b", "b"),
         ("insertion", "", "c"),
     ]
+
+
+def test_what_is_longer_than_costs_have_bits_for_is_refused() -> None:
+    assert edits.LONGEST * (edits.LONGEST + 2) < edits.FAR >> edits.SHIFT
+    assert edits.LONGEST < edits.CARRIED
+    with pytest.raises(ValueError, match="a sequence of 700001 units; at most 700000"):
+        edit_counts(["a" * 700_001], ["a"])
+
+
+def test_the_longest_cost_the_most() -> None:
+    """Nothing in common, so that each step costs all it can; the band is the shorter side."""
+    ref, hyp = "a" * edits.LONGEST, "b" * 40
+    assert edit_counts([ref], [hyp]).tolist() == [[40, edits.LONGEST - 40, 0]]
+    assert edit_counts([hyp], [ref], "sclite").tolist() == [[40, 0, edits.LONGEST - 40]]
 
 
 def test_lists_of_different_length_are_our_own_mistake() -> None:

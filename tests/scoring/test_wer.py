@@ -122,6 +122,11 @@ def test_all_that_is_missing_is_named_at_once() -> None:
     ]
 
 
+def test_what_is_too_long_is_named() -> None:
+    with pytest.raises(DataError, match="hyp: utterance 'u' has 800,000 characters; expected at most 700,000; split"):
+        score({"u": "a"}, {"u": "ab " * 266_666 + "ab"}, hypothesis_name="hyp")
+
+
 def test_a_speaker_for_each() -> None:
     with pytest.raises(DataError, match="utt2spk: utterance 's2-a' has no speaker"):
         score(REFERENCES, HYPOTHESES, {"s1-a": "s1", "s1-b": "s1"}, speakers_name="utt2spk")
