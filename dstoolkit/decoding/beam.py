@@ -115,11 +115,7 @@ class Beam(Decoder):
         found, counts, scores = search(log_probs, self.limits, self.rules)
         hypotheses: list[Hypothesis] = []
         texts = set()
-        ends = counts.cumsum()
-        for start, end, (score, acoustic, lm) in zip(
-            (ends - counts).tolist(), ends.tolist(), scores.tolist(), strict=True
-        ):
-            tokens = found[start:end].tolist()
+        for tokens, (score, acoustic, lm) in zip(split(found, counts), scores.tolist(), strict=True):
             text = self.tokenizer.decode(tokens)
             words = tuple(text.split())
             if words not in texts:  # another spelling of the same words adds nothing
