@@ -61,7 +61,7 @@ def test_word_totals_equal_the_sum_over_all_spacings(oracle: ModuleType, log_pro
 
 def test_words_are_read_from_a_model(peers: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "lm.arpa"
-    unigrams = "-1 <unk>\n-99 <s> -0.3\n-1 </s>\n-1\tyes\t-0.2\n-1\tno\n"
+    unigrams = "-1\t<unk>\n-99\t<s>\t-0.3\n-1\t</s>\n-1\tyes\t-0.2\n-1\tno\n"
     path.write_text(f"\\data\\\nngram 1=5\nngram 2=1\n\n\\1-grams:\n{unigrams}\n\\2-grams:\n-1 yes no\n\n\\end\\\n")
     assert peers.arpa_words(path) == ["yes", "no"]
 

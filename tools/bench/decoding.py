@@ -26,7 +26,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,15 +45,18 @@ from dstoolkit.text.characters import KUR, Characters
 Rows = list[dict[str, Any]]
 Texts = dict[str, list[str]]  # by decoder
 OURS = "dstoolkit"
+MODELS, PRUNING = ["none", "lm", "lexicon"], ["full", "pruned"]
 WIDTHS = [1, 2, 5, 10, 25, 50, 100, 250, 500]
 
 
 def main() -> None:
-    arguments = parser().parse_args()
-    names = [OURS, *arguments.peers]
-    if absent := missing(names):
+    reader = parser()
+    arguments = reader.parse_args()
+    if bool(arguments.exp) != bool(arguments.data):
+        reader.error("--exp and --data go together")
+    if absent := missing(arguments.peers):
         print(f"not installed, left out: {', '.join(absent)}")
-    names = [name for name in names if name not in absent]
+    names = [OURS, *(name for name in arguments.peers if name not in absent)]
     about = {"commit": commit(), "machine": processor(), "threads": 1}
     print(f"{about['machine']}, one thread, commit {about['commit']}")
     with tempfile.TemporaryDirectory() as folder:
@@ -68,11 +71,8 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--peers", type=listed, default=list(PEERS), help=f"of {','.join(PEERS)}; '' for none")
-    made.add_argument(
-        "--models", type=listed, default=["none", "lm", "lexicon"], help="none,lm,lexicon, or some of them"
-    )
-    made.add_argument("--pruning", type=listed, default=["full", "pruned"], help="full,pruned, or one of them")
+    for option, values in {"--peers": list(PEERS), "--models": MODELS, "--pruning": PRUNING}.items():
+        made.add_argument(option, type=some_of(values), default=values, help=f"some of {','.join(values)}")
     made.add_argument("--beam", type=int, default=100)
     made.add_argument("--repeats", type=int, default=5)
     made.add_argument("--utterances", type=int, default=4, help="of noise; 0 for none")
@@ -85,13 +85,21 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--exp", type=Path, help="a training's folder, its tokens characters")
     made.add_argument("--data", type=Path, help="a data directory with features.h5")
     made.add_argument("--outputs", type=Path, help="keep the network's outputs here")
-    made.add_argument("--beams", type=lambda text: [int(each) for each in listed(text)], default=WIDTHS)
+    made.add_argument("--beams", type=lambda text: list(map(int, text.split(","))), default=WIDTHS)
     made.add_argument("--json", type=Path, help="write the tables here too")
     return made
 
 
-def listed(text: str) -> list[str]:
-    return [each for each in text.split(",") if each]
+def some_of(values: Sequence[str]) -> Callable[[str], list[str]]:
+    """Reads some of ``values`` with commas between them; nothing is none."""
+
+    def read(text: str) -> list[str]:
+        chosen = [each for each in text.split(",") if each]
+        if strange := [each for each in chosen if each not in values]:
+            raise argparse.ArgumentTypeError(f"{strange[0]!r}; expected some of {','.join(values)}")
+        return chosen
+
+    return read
 
 
 def settings(arguments: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Settings]]:
@@ -111,13 +119,10 @@ def noise_table(case: tuple[str, Settings], names: Sequence[str], arguments: arg
     tokenizer = Characters(KUR)
     outputs = noise(arguments.utterances, arguments.frames, len(tokenizer.tokens), arguments.scale)
     rows, _ = compare(chosen, names, outputs, tokenizer, arguments.repeats)
-    print(
-        f"\nnoise, {name}: {len(outputs)} x {arguments.frames} frames, beam {chosen.beam}, {arguments.repeats} repeats"
-    )
-    print(
-        f"{'':18}"
-        + "".join(f"{head:>10}" for head in ("ms", "best", "ratio", "tokens", "words", "score", "won", "lost"))
-    )
+    size = f"{len(outputs)} x {arguments.frames} frames, beam {chosen.beam}, {arguments.repeats} repeats"
+    print(f"\nnoise, {name}: {size}")
+    heads = ("ms", "best", "ratio", "tokens", "words", "score", "won", "lost")
+    print(" " * 18 + "".join(f"{head:>10}" for head in heads))
     for row in rows:
         cells = [f"{row[key]:10.1f}" for key in ("ms", "best_ms")]
         cells += [f"{row[key]:10.2f}" for key in ("ratio", "tokens", "words", "score", "won", "lost")]
