@@ -108,8 +108,9 @@ def settings(arguments: argparse.Namespace, folder: Path) -> Iterator[tuple[str,
     for model in arguments.models if arguments.lm else ["none"]:
         made = Settings(arguments.beam, lm=arguments.lm if model != "none" else None, **weights)
         if model == "lexicon":
-            made = replace(made, lexicon=folder / "words.txt")
-            made.lexicon.write_text("".join(f"{word}\n" for word in arpa_words(arguments.lm)), encoding="utf-8")
+            words = folder / "words.txt"
+            words.write_text("".join(f"{word}\n" for word in arpa_words(arguments.lm)), encoding="utf-8")
+            made = replace(made, lexicon=words)
         for pruning in arguments.pruning:
             yield f"{model}, {pruning}", replace(made, pruned=pruning == "pruned")
 
