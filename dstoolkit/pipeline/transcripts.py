@@ -7,10 +7,10 @@ any case where that was made one; and what they write is normalised in turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dstoolkit import config
 from dstoolkit.data import datadir, tables
@@ -21,6 +21,9 @@ from dstoolkit.scoring.align import Mode
 from dstoolkit.scoring.wer import Report
 from dstoolkit.text import glm
 from dstoolkit.text.normalize import Normalization
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,10 @@ def choose(
 
 
 def read(references: Path, hypotheses: Path, treatment: Treatment) -> Transcripts:
-    """Both files, treated alike. Raises DataError or Faults, with line numbers."""
-    refs, in_refs = treatment.apply(read_texts(references))
-    hyps, in_hyps = treatment.apply(read_texts(hypotheses))
+    """Both files, treated alike. Raises DataError or Faults of both, with line numbers."""
+    given_refs, given_hyps = _both(read_texts, [(references,), (hypotheses,)])
+    refs, in_refs = treatment.apply(given_refs)
+    hyps, in_hyps = treatment.apply(given_hyps)
     return Transcripts(refs, hyps, note(treatment, in_refs, in_hyps), treatment.as_dict())
 
 
@@ -151,17 +155,21 @@ def _tokens(
     it: what is dropped could not count as an error."""
     vocabulary = Vocabulary.load(folder)
     vocabulary = replace(vocabulary, normalization=replace(vocabulary.normalization, unknown="refuse"))
+    refs, hyps = _both(vocabulary.encode_all, [(texts.references, references), (texts.hypotheses, hypotheses)])
+    return refs, hyps
+
+
+def _both(function: Callable[..., T], sides: Sequence[tuple[Any, ...]]) -> list[T]:
+    """What ``function`` makes of each side; raises the faults of both together."""
+    made: list[T] = []
     faults: list[DstoolkitError] = []
-    for where, side in ((references, texts.references), (hypotheses, texts.hypotheses)):
+    for arguments in sides:
         try:
-            vocabulary.check(side, where)
+            made.append(function(*arguments))
         except DstoolkitError as error:
             faults += error.faults if isinstance(error, Faults) else [error]
     Faults.check(faults)
-    refs, hyps = (
-        {key: vocabulary.encode(text) for key, text in side.items()} for side in (texts.references, texts.hypotheses)
-    )
-    return refs, hyps
+    return made
 
 
 def read_texts(path: Path) -> dict[str, str]:

@@ -178,11 +178,13 @@ def test_ids_that_do_not_match(dstoolkit: Any, folder: Path) -> None:
     assert not (folder / "out").exists()
 
 
-def test_duplicate_ids_are_named_with_file_and_line(dstoolkit: Any, folder: Path) -> None:
+def test_faults_of_both_files_are_named_with_their_lines(dstoolkit: Any, folder: Path) -> None:
     (folder / "hyp").write_text("s1-a the hat sat\ns1-b on\ns1-a the\ns2-a\n")
-    stderr = dstoolkit(*arguments(folder), status=2).stderr
-    assert f"{folder}/hyp:3: " in stderr
-    assert "'s1-a'" in stderr
+    (folder / "ref").write_bytes(b"s1-a the cat\ns1-b \xff\ns2-a yes\n")
+    first, second = dstoolkit(*arguments(folder), status=2).stderr.splitlines()
+    assert first.startswith(f"dstoolkit: {folder}/ref:2: ")
+    assert second.startswith(f"dstoolkit: {folder}/hyp:3: ")
+    assert "'s1-a'" in second
 
 
 @pytest.mark.parametrize(
