@@ -8,10 +8,22 @@ import numpy as np
 
 from dstoolkit.compiled import kernel
 from dstoolkit.decoding.growth import finish
-from dstoolkit.decoding.prefixes import PARENT, ROOT, SPELLED, tokens_of
+from dstoolkit.decoding.prefixes import PARENT, PLACE, ROOT, SPELLED, TOKEN, tokens_of
 from dstoolkit.decoding.selection import sort_down
 from dstoolkit.decoding.spelling import ROOT as NO_LETTERS
-from dstoolkit.decoding.sums import forward
+from dstoolkit.decoding.sums import forward, log_add
+
+
+@kernel
+def join_spaces(rules: Any, numbers: Any, beam: Any, totals: Any) -> None:
+    """Where words matter, a text with a space at its end is the text without: paths of the one count for the other."""
+    for at in range(len(beam)):
+        prefix = beam[at]
+        if rules.words and prefix != ROOT and rules.bare[numbers[prefix, TOKEN]]:
+            without = numbers[numbers[prefix, PARENT], PLACE]
+            if without >= 0:
+                totals[without] = log_add(totals[without], totals[at])
+                totals[at] = -np.inf
 
 
 @kernel
@@ -21,7 +33,7 @@ def conclude(rules: Any, tree: Any, beam: Any, totals: Any) -> Any:
     count = 0
     for at in range(len(beam)):
         allowed, bonus, lm = finish(rules, tree, beam[at])
-        if allowed:
+        if allowed and totals[at] > -np.inf:
             results[at, 0], results[at, 1], results[at, 2] = totals[at] + bonus, totals[at], lm
             keys[count], order[count] = totals[at] + bonus, at
             count += 1

@@ -53,6 +53,7 @@ class Rules(NamedTuple):
     closed: bool
     words: bool
     pieces: bool
+    space: int  # the token that may stand before the first word and mean nothing; -1: none
     letters: Any  # (all,) of the tokens, one after the other
     offsets: Any  # (vocab + 1,)
     bare: Any  # (vocab,): the token is a boundary and nothing else

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dstoolkit.compiled import in_order, kernel, uncounted, uncounted_inlined
-from dstoolkit.decoding.endings import acoustic, conclude, texts, whole_words
+from dstoolkit.decoding.endings import acoustic, conclude, join_spaces, texts, whole_words
 from dstoolkit.decoding.growth import grow, word_end
 from dstoolkit.decoding.prefixes import (
     BONUS,
@@ -96,7 +96,9 @@ def search(log_probs: Any, limits: Any, rules: Any) -> Any:
         size, count = renew(rules, tree, count, now, then, work, size, found, least)
         now, then = then, now
     beam = now.prefixes[:size]
-    ends, results = conclude(rules, tree, beam, now.parts[:size, EITHER])
+    totals = now.parts[:size, EITHER].copy()
+    join_spaces(rules, tree.numbers, beam, totals)
+    ends, results = conclude(rules, tree, beam, totals)
     if len(ends) == 0:
         beam = whole_words(tree.numbers, beam)
         ends, results = conclude(rules, tree, beam, acoustic(log_probs, tree.numbers, beam))
@@ -119,7 +121,7 @@ def new_work(width: Any, vocab: Any) -> Any:
 @uncounted
 def candidates(rules: Any, limits: Any, tree: Any, now: Any, work: Any, size: Any) -> Any:
     """The best prefixes of the next beam, as codes; how many, and the least score that is near enough to the best."""
-    worst, best = stay(tree, now, work, size)
+    worst, best = stay(rules, tree, now, work, size)
     bound, found = max(worst if size == limits.beam else -np.inf, best - limits.below), size
     within, usable = choose_tokens(rules, limits, work, bound - highest_rank(now, size))
     for at in range(size):
@@ -186,8 +188,11 @@ def least_of(keys: Any, count: Any) -> Any:
 
 
 @uncounted_inlined
-def stay(tree: Any, now: Any, work: Any, size: Any) -> Any:
-    """The prefixes as they are, as the first candidates, their children linked up; the least and the largest score."""
+def stay(rules: Any, tree: Any, now: Any, work: Any, size: Any) -> Any:
+    """The prefixes as they are, as the first candidates, their children linked up; the least and the largest score.
+
+    Where words matter, more spaces than one are one: a prefix that ends with a space, or is empty, takes in the others.
+    """
     numbers, parts = tree.numbers, now.parts
     worst, best = np.inf, -np.inf
     for at in range(size):
@@ -197,12 +202,15 @@ def stay(tree: Any, now: Any, work: Any, size: Any) -> Any:
         blank, token = parts[at, EITHER] + work.row[BLANK], -np.inf
         if prefix != ROOT:
             last, parent = numbers[prefix, TOKEN], numbers[prefix, PARENT]
-            token = parts[at, IN_TOKEN] + work.row[last]
+            more_spaces = rules.words and rules.bare[last]
+            token = parts[at, EITHER if more_spaces else IN_TOKEN] + work.row[last]
             above = numbers[parent, PLACE]
             if above >= 0:
                 repeated = parent != ROOT and numbers[parent, TOKEN] == last
                 token = log_add(token, parts[above, IN_BLANK if repeated else EITHER] + work.row[last])
                 work.nexts[at], work.heads[above] = work.heads[above], at
+        elif rules.space >= 0:
+            token = parts[at, EITHER] + work.row[rules.space]
         total = log_add(blank, token)
         work.stays[at, IN_BLANK], work.stays[at, IN_TOKEN], work.stays[at, EITHER] = blank, token, total
         key = total + tree.scores[prefix, BONUS]

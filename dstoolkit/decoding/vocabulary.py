@@ -63,6 +63,7 @@ def make_rules(config: BeamConfig, tokens: Sequence[str]) -> Rules:
         closed=bool(config.lexicon),
         words=words,
         pieces=alphabet.pieces,
+        space=int(alphabet.bare.argmax()) if words and not alphabet.pieces and alphabet.bare.any() else -1,
         letters=alphabet.letters,
         offsets=alphabet.offsets,
         bare=alphabet.bare,
