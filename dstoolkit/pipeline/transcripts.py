@@ -22,7 +22,6 @@ from dstoolkit.scoring.wer import Report
 from dstoolkit.text import glm
 from dstoolkit.text.normalize import Normalization
 
-
 T = TypeVar("T")
 
 
