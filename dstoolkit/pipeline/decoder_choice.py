@@ -1,7 +1,8 @@
 """Which decoder a command uses, and with which options: the experiment's, a file's, ``--set``, and options of its own.
 
 Each overrides those before it. The command's own options (``--lm``, ``--beam``) are options of the decoder ``beam``:
-they choose it where no decoder was named, and are refused where the one that was has no such option.
+they, and ``--set`` of such options, choose it where no decoder was named, and are refused where the one that was has no
+such option.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ def choose(default: Choice, path: Path | None, overrides: Sequence[str], own: Ma
 
     ``own`` options that are None were not given. Raises ConfigError or Faults.
     """
-    said = _section(default, path, overrides)
-    choice = default if said is None else said
     given = {name: value for name, value in own.items() if value is not None}
-    if said is None and not given.keys() <= options_of(choice):
-        choice = Choice(SEARCH)
+    keys = [override.partition("=")[0].split(".") for override in overrides]
+    named = path is not None or any(key in (["decoder"], ["decoder", "name"]) for key in keys)
+    wanted = given.keys() | {key[1] for key in keys if key[0] == "decoder" and len(key) > 1}
+    if not named and not wanted <= options_of(default) and wanted <= options_of(Choice(SEARCH)):
+        default = Choice(SEARCH)
+    choice = _section(default, path, overrides)
     Faults.check(
         ConfigError(
             f"--{name}",
@@ -41,10 +44,10 @@ def choose(default: Choice, path: Path | None, overrides: Sequence[str], own: Ma
     return Choice(choice.name, {**choice.options, **given}, choice.where)
 
 
-def _section(default: Choice, path: Path | None, overrides: Sequence[str]) -> Choice | None:
-    """The section ``decoder`` of the file and of ``--set``; None where neither is given."""
+def _section(default: Choice, path: Path | None, overrides: Sequence[str]) -> Choice:
+    """The section ``decoder`` of the file, else the default, with what ``--set`` makes of it."""
     if path is None and not overrides:
-        return None
+        return default
     values = {"decoder": config.plain(default) if path is None else config.load(path).get("decoder")}
     if values["decoder"] is None:
         raise ConfigError(path, "no section 'decoder'", "expected a decoder and its options")

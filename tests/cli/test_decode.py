@@ -130,9 +130,17 @@ def test_the_best_of_a_tuning_is_a_configuration(toys: Path, dev: Path, dstoolki
     assert dstoolkit("decode", toys / "exp", dev, *same).stdout.endswith("already done\n")
 
 
+def test_options_of_the_search_choose_it(toys: Path, dev: Path, dstoolkit: Any) -> None:
+    (dev / "named.yaml").write_text(f"decoder: {{name: beam, lm: {toys / 'lm.arpa'}, hotwords: {{ken lo: 3}}}}\n")
+    dstoolkit("decode", toys / "exp", dev, "--config", dev / "named.yaml", "--out", dev / "out")
+    same = ["--lm", toys / "lm.arpa", "--set", "decoder.hotwords={ken lo: 3}", "--out", dev / "out"]
+    assert dstoolkit("decode", toys / "exp", dev, *same).stdout.endswith("already done\n")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        (["--set", "decoder.beem=3"], "decoder.beem: no such option"),
         (["--set", "decoder=greedy", "--lm", "x.arpa"], "--lm: decoder 'greedy' has no option 'lm'; choose one that"),
         (["--lm", "x.arpa"], "x.arpa: no such file; decoder option 'lm' names it"),
         (["--config", "x.yaml"], "x.yaml: no such file or directory; expected a YAML file"),
