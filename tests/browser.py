@@ -24,7 +24,7 @@ FLAGS = (
     "--no-first-run",
     "--window-size=1200,900",
 )
-OURS = {"file", "data", "blob"}  # schemes of what a page holds itself
+OURS = {"file", "data", "blob", "chrome"}  # schemes of what a page holds itself, and of Chromium's own first page
 
 
 @contextmanager
