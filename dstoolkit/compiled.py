@@ -54,7 +54,8 @@ driver = compiled(nogil=True, parallel=True)
 # Inlined by LLVM, not by Numba, whose caller's REASSOCIATE would make (x + 1.5 * 2^52) - 1.5 * 2^52 the x it came from;
 # without the check for a divisor of 0, which no vector instruction has.
 inlined = compiled(forceinline=True, fastmath={"contract"}, error_model="numpy")
-# For inner loops over many arrays, which make none: without reference counts, each of them an atomic operation.
+# For inner loops over many arrays, which make none: without reference counts, each of them an atomic operation. The
+# option is Numba's own, and works there since long before the oldest version that is allowed.
 uncounted = compiled(nogil=True, fastmath={"contract"}, error_model="numpy", _nrt=False)
 uncounted_inlined = compiled(forceinline=True, fastmath={"contract"}, error_model="numpy", _nrt=False)
 

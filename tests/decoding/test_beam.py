@@ -15,6 +15,7 @@ from dstoolkit.decoding import reference
 from dstoolkit.decoding.beam import Beam, BeamConfig
 from dstoolkit.decoding.ngram import Ngram
 from dstoolkit.errors import ConfigError, DataError, Faults
+from dstoolkit.testing import Subject, parametrize_with_checks
 
 UNLIMITED = 20_000
 ARPA = r"""\data\
@@ -310,3 +311,8 @@ def test_bounds_leave_out_nothing_that_matters(files, seed, beam, rules, pieces)
 def files(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("rules")
     return {"lm": written(folder, "lm", ARPA), "words": written(folder, "words", "a\nab\nbb\n")}
+
+
+@parametrize_with_checks([Subject(Beam, BeamConfig(beam=20, nbest=5, hotwords={"cab": 2.0, "a bad": 1.0}))])
+def test_the_contract_with_hotwords_and_several_texts(check):
+    check()
