@@ -47,7 +47,7 @@ def make_rules(config: BeamConfig, tokens: Sequence[str]) -> Rules:
     if config.lexicon:
         vocabulary = lexicon_trie(config.lexicon, alphabet, model.ids if units == WORDS else {})
     else:
-        vocabulary = model_trie(config.lm, alphabet, model) if units == WORDS else trie_of(alphabet, {})[0]
+        vocabulary = model_trie(config.lm, tokens) if units == WORDS else trie_of(alphabet, {})[0]
     words = units == WORDS or bool(config.lexicon or phrases)
     ahead = (
         look_ahead(vocabulary, word_bonuses(config, model)) if units == WORDS else np.zeros(len(vocabulary.word) + 1)
@@ -130,18 +130,29 @@ def nothing_known() -> Ngram:
 
 def load_model(path: str) -> Ngram:
     """The model of an ARPA file, read once as long as the file stays the same."""
-    found = Path(path)
-    if not found.is_file():
+    if not Path(path).is_file():
         raise ConfigError(
             "decoder.lm", f"no file '{path}'", "expected an ARPA file", "make it with 'dstoolkit lm train'"
         )
-    about = found.stat()
-    return _load(found.resolve(), about.st_mtime_ns, about.st_size)
+    return _load(*version(path))
+
+
+def version(path: str) -> tuple[Path, int, int]:
+    """What a file is known by: where it is, when it was changed, how long it is."""
+    about = Path(path).stat()
+    return Path(path).resolve(), about.st_mtime_ns, about.st_size
 
 
 @functools.lru_cache(maxsize=2)
 def _load(path: Path, changed: int, size: int) -> Ngram:
     return Ngram.load(path)
+
+
+@functools.lru_cache(maxsize=2)
+def _trie(path: Path, changed: int, size: int, tokens: tuple[str, ...]) -> tuple[Trie, list[str], int]:
+    """Of the model's words; those that the tokens cannot write, and how many words there are."""
+    words = {word: at for word, at in _load(path, changed, size).ids.items() if word not in SPECIAL}
+    return *trie_of(Alphabet(tokens), words), len(words)
 
 
 def token_units(path: str, model: Ngram, tokens: Sequence[str]) -> Any:
@@ -157,13 +168,12 @@ def token_units(path: str, model: Ngram, tokens: Sequence[str]) -> Any:
     )
 
 
-def model_trie(path: str, alphabet: Alphabet, model: Ngram) -> Trie:
+def model_trie(path: str, tokens: Sequence[str]) -> Trie:
     """The model's words over the tokens' characters. Raises ConfigError where they can write few of them."""
-    words = {word: number for word, number in model.ids.items() if word not in SPECIAL}
-    made, strange = trie_of(alphabet, words)
-    if len(words) - len(strange) < SPELLABLE * len(words) or not words:
-        found = f"'{path}': {len(strange)} of its {len(words)} words have characters that no token has: {few(strange)}"
-        raise ConfigError("decoder.lm", found, f"expected words of {characters(alphabet)}", RETRAIN)
+    made, strange, count = _trie(*version(path), tuple(tokens))
+    if count - len(strange) < SPELLABLE * count or not count:
+        found = f"'{path}': {len(strange)} of its {count} words have characters that no token has: {few(strange)}"
+        raise ConfigError("decoder.lm", found, f"expected words of {characters(Alphabet(tokens))}", RETRAIN)
     return made
 
 
