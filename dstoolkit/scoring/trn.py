@@ -5,10 +5,14 @@ Lines that begin with ``;;`` are comments. See the sclite manual of NIST's SCTK.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from dstoolkit.errors import DataError, DstoolkitError, Faults
+
+CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
+BYTE_ORDER_MARK = "\ufeff"
 
 
 def read(path: Path) -> dict[str, str]:
@@ -39,11 +43,17 @@ def _parse(line: bytes) -> tuple[str, str] | None:
         content = line.decode("utf-8").strip()
     except UnicodeDecodeError as error:
         raise ValueError("not UTF-8 text") from error
+    if content.startswith(BYTE_ORDER_MARK):
+        raise ValueError("a byte order mark")
     if not content or content.startswith(";;"):
         return None
+    if control := CONTROL.search(content):
+        raise ValueError(f"control character {control[0]!r}")
     text, opening, utterance = content.removesuffix(")").rpartition("(")
     if not (opening and content.endswith(")") and utterance.strip()):
         raise ValueError(f"no utterance id in {content[-60:]!r}")
+    if ")" in utterance:
+        raise ValueError(f"parentheses within the id at the end of {content[-60:]!r}")
     return utterance.strip(), text.strip()
 
 

@@ -26,14 +26,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_all_faults_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "ref.trn"
-    path.write_bytes(b"yes (u1)\nno id here\n\xff (u2)\nno (u1)\nno ()\n")
+    path.write_bytes(b"\xef\xbb\xbfoh (u0)\nyes (u1)\nno id here\n\xff (u2)\nno (u1)\nno ()\na (u(3))\na\0b (u4)\n")
     with pytest.raises(Faults) as caught:
         trn.read(path)
     assert [str(fault).partition(";")[0].replace(str(path), "ref.trn") for fault in caught.value.faults] == [
-        "ref.trn:2: no utterance id in 'no id here'",
-        "ref.trn:3: not UTF-8 text",
-        "ref.trn:4: utterance 'u1' is there twice",
-        "ref.trn:5: no utterance id in 'no ()'",
+        "ref.trn:1: a byte order mark",
+        "ref.trn:3: no utterance id in 'no id here'",
+        "ref.trn:4: not UTF-8 text",
+        "ref.trn:5: utterance 'u1' is there twice",
+        "ref.trn:6: no utterance id in 'no ()'",
+        "ref.trn:7: parentheses within the id at the end of 'a (u(3))'",
+        "ref.trn:8: control character '\\x00'",
     ]
 
 
