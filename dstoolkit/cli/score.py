@@ -74,6 +74,7 @@ def score_command(
       dstoolkit score --ref data/test/text --hyp exp/first/decode_test/text --out scores --audio data/test
     """
     from dstoolkit import stamp
+    from dstoolkit.data import tables
     from dstoolkit.pipeline import transcripts
     from dstoolkit.scoring import report as reports
 
@@ -91,7 +92,7 @@ def score_command(
     else:
         contents = _contents(report, read, hyp) | {PAGE_FILE: page(report, ref, hyp, read.note, sound)}
         _write(contents, out, made)
-        click.echo(f"{out / TEXT_FILE}: {len(report.utterances)} utterances scored\n")
+        click.echo(f"{out / TEXT_FILE}: {tables.count(len(report.utterances), 'utterance')} scored\n")
     click.echo(reports.head(report, read.note), nl=False)
 
 

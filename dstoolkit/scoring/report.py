@@ -44,7 +44,8 @@ def head(report: Report, note: str = "") -> str:
         ["SER", percent(report.ser), "", str(report.totals.wrong), str(report.totals.utterances), "", "", ""],
     ]
     columns = ["", "%", f"{100 * interval.level:g} % interval", "errors", "of", "sub", "del", "ins"]
-    sure = f"Interval by bootstrap over {interval.units} utterances{_by_speaker(report)}."
+    units = f"{interval.units} utterance{'s' * (interval.units != 1)}"
+    sure = f"Interval by bootstrap over {units}{_by_speaker(report)}."
     return f"{table(columns, rows)}\n\n{sure} {ALIGNMENTS[report.mode]}{note and ' '}{note}\n"
 
 

@@ -58,6 +58,7 @@ def test_the_text_holds_speakers_errors_and_the_worst() -> None:
 
 def test_a_perfect_score_has_no_list_of_errors() -> None:
     text = reports.text(score({"u": "a"}, {"u": "a"}))
+    assert "Interval by bootstrap over 1 utterance. " in text
     assert "Most frequent" not in text
     assert "most errors" not in text
     assert "Speakers" not in text
