@@ -25,6 +25,8 @@ NASTY = ["</script><b>bold</b>", "<img/src=x/onerror=document.title='pwned'>", "
 RATE, TONE = 8000, 1000  # Hz
 SECONDS, ONSET = 1.5, 0.75  # of the sound, and of the tone in it
 ROWS = "return [...document.querySelectorAll('.figures')].map(row => +row.dataset.at)"
+# By how much the table of totals is wider than its place
+CUT = "const wide = document.querySelector('.wide'); return wide.scrollWidth - wide.clientWidth"
 # What `each` makes of the rows of all pages
 THROUGH = """const found = [], next = () => document.querySelector('.pages [aria-label="Next page"]:not(:disabled)');
 for (;;) {
@@ -460,7 +462,22 @@ def test_narrow_screens_scroll_in_one_direction(page: Any, width: int) -> None:
         page.find_element("css selector", ".figures .sound button").click()
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
         assert page.find_element("css selector", ".figures .id").is_displayed()
+        assert page.execute_script(CUT) == 0
     finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_on_paper_nothing_is_cut_off(page: Any) -> None:
+    size = {"width": 640, "height": 900, "deviceScaleFactor": 1, "mobile": False}  # A4 within Chromium's margins: 718
+    try:
+        for width in (640, 718, 740):
+            page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size | {"width": width})
+            page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+            assert page.execute_script("return document.documentElement.scrollWidth") <= width
+            assert page.execute_script(CUT) == 0
+            assert not any(each.is_displayed() for each in page.find_elements("css selector", "button.quiet, select"))
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
