@@ -25,10 +25,11 @@ from dstoolkit.interfaces import Word
 from dstoolkit.scoring.align import Mode, alignments
 from dstoolkit.scoring.report import percent
 from dstoolkit.scoring.statistics import Interval, bootstrap
-from dstoolkit.scoring.wer import ErrorCounts, Report, Totals
+from dstoolkit.scoring.wer import ErrorCounts, Report, ScoredUtterance, Totals
 
 SPEAKER_REPLICAS = 1000  # of each speaker's interval, which is drawn and not quoted: its ends are good to a pixel
 FEW_SPEAKERS = 10  # below it the page warns of the interval over speakers
+PAIRS = 10**10  # of an utterance's characters that aligning them looks at, about: some ten seconds
 FEW_UTTERANCES = 5  # below it a speaker's interval would be the range of a handful of values
 ALIGNMENTS: dict[Mode, str] = {
     "levenshtein": "Alignment: levenshtein (the fewest errors).",
@@ -171,7 +172,7 @@ def _composition(counts: ErrorCounts) -> str:
 
 
 def _notes(report: Report, notes: Iterable[str]) -> str:
-    sentences = [_scored(report), _sure(report), *_few(report), ALIGNMENTS[report.mode], *notes]
+    sentences = [_scored(report), _sure(report), *_few(report), ALIGNMENTS[report.mode], *_left_out(report), *notes]
     return f'<p class="note">{html.escape(" ".join(sentences))}</p>'
 
 
@@ -194,6 +195,17 @@ def _few(report: Report) -> Iterator[str]:
     if 0 < len(report.speakers) < FEW_SPEAKERS:
         few = _count(len(report.speakers), "speaker")
         yield f"With {few} these figures say little of how well other people would be recognised."
+
+
+def _left_out(report: Report) -> Iterator[str]:
+    if long := [each.id for each in report.utterances if _too_long(each)]:
+        named = f"{long[0]} and {len(long) - 1:,} more" if len(long) > 1 else long[0]
+        yield f"The table of character errors leaves out what is long with many errors: {named}."
+
+
+def _too_long(utterance: ScoredUtterance) -> bool:
+    """Whether aligning the characters would take too long (counting them for the CER takes half)."""
+    return utterance.cer.errors * utterance.cer.reference_length > PAIRS
 
 
 def _count(number: int, noun: str) -> str:
@@ -245,8 +257,9 @@ def _interval(counts: Sequence[ErrorCounts]) -> tuple[float | None, float | None
 
 
 def _characters(report: Report) -> Iterator[tuple[int, Sequence[str], Sequence[str], str]]:
-    """The alignments of the characters of those utterances in which any is wrong, as ``_errors`` takes them."""
-    wrong = [at for at, each in enumerate(report.utterances) if each.cer.errors]
+    """The alignments of the characters of those utterances in which any is wrong, as ``_errors`` takes them; not of
+    those that would take too long."""
+    wrong = [at for at, each in enumerate(report.utterances) if each.cer.errors and not _too_long(each)]
     references = [list(" ".join(report.utterances[at].reference)) for at in wrong]
     hypotheses = [list(" ".join(report.utterances[at].hypothesis)) for at in wrong]
     steps = alignments(references, hypotheses, report.mode).steps if wrong else []

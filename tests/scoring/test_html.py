@@ -115,6 +115,17 @@ def test_the_data_are_the_reports() -> None:
         assert low <= errors / words <= high
 
 
+def test_the_table_of_characters_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"short": "a b c", "long<1>": "a b c d e f", "long2": "a b c d e f"}
+    found = score(texts, {"short": "a x c", "long<1>": "a b x d e", "long2": "x x x"})
+    assert "leaves out" not in pages.page(found)
+    monkeypatch.setattr(pages, "PAIRS", 5)  # of "short" one error in five characters
+    page = pages.page(found)
+    assert "leaves out what is long with many errors: long&lt;1&gt; and 1 more." in page
+    assert data_of(page)["characters"] == [["S", "b", "x", [0]]]
+    assert {at for error in data_of(page)["words"] for at in error[3]} == {0, 1, 2}
+
+
 def test_errors_know_the_utterances_that_hold_them() -> None:
     found = report()
     data = data_of(pages.page(found))
