@@ -71,7 +71,7 @@ def _speakers(report: Report) -> Iterator[str]:
 
 def _confusions(report: Report) -> Iterator[str]:
     pairs = confusions(report)
-    rows = [[LETTERS[kind], ref or "", hyp or "", str(count)] for (kind, ref, hyp), count in ranked(pairs)[:PAIRS]]
+    rows = [[LETTERS[kind], ref, hyp, str(count)] for (kind, ref, hyp), count in ranked(pairs)[:PAIRS]]
     if rows:
         yield f"## Most frequent errors\n\n{table(['', 'reference', 'hypothesis', 'times'], rows)}\n"
 
@@ -144,8 +144,9 @@ def columns(word: str) -> int:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, aligned for reading as it stands: the first column to the left, numbers to the right."""
-    rows = [list(row) for row in rows]
+    """A Markdown table, aligned for reading as it stands: the first column to the left, numbers to the right. A ``|``
+    in a cell is escaped."""
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     numeric = [at > 0 and all(_is_number(row[at]) for row in rows) for at in range(len(header))]
     sizes = [max(columns(row[at]) for row in [list(header), *rows]) for at in range(len(header))]
     rule = ["-" * (size + 1) + ":" if right else "-" * (size + 2) for size, right in zip(sizes, numeric, strict=True)]

@@ -56,6 +56,11 @@ def test_the_text_holds_speakers_errors_and_the_worst() -> None:
     assert text.index("u1, speaker") < text.index("u4, speaker") < text.index("u3, speaker")
 
 
+def test_a_bar_in_a_word_ends_no_cell() -> None:
+    text = reports.text(score({"u": "a|b c"}, {"u": "c"}))
+    assert [line for line in text.splitlines() if "a\\|b" in line] == ["| D | a\\|b      |            |     1 |"]
+
+
 def test_a_perfect_score_has_no_list_of_errors() -> None:
     text = reports.text(score({"u": "a"}, {"u": "a"}))
     assert "Interval by bootstrap over 1 utterance. " in text
