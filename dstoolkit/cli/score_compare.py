@@ -113,10 +113,16 @@ def _systems(
 
 
 def _write(found: Comparison, out: Path, inputs: dict[str, Path | None], force: bool) -> None:
-    """Both files and then their stamp; nothing where they are there already."""
+    """Both files and then their stamp; nothing where they are there already. Raises DataError or Faults where they
+    would take the place of what was compared."""
     from dstoolkit import stamp
+    from dstoolkit.errors import DataError, Faults
     from dstoolkit.scoring import comparison
 
+    outputs = {(out / name).resolve() for name in (TEXT_FILE, JSON_FILE)}
+    found_there, advice = f"a comparison written into '{out}' would replace it", "choose another --out"
+    replaced = {name: path for name, path in inputs.items() if path and path.resolve() in outputs}
+    Faults.check(DataError(f"{name} {path}", found_there, "", advice) for name, path in replaced.items())
     files = {name: path / SCORES if path.is_dir() else path for name, path in inputs.items() if path}
     config = {
         "level": found.level,

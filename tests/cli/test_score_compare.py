@@ -76,6 +76,13 @@ def test_written_once(dstoolkit: Any, folder: Path) -> None:
     assert json.loads((out / "compare.json").read_text())["difference"] == 0
 
 
+def test_what_is_compared_is_never_replaced(dstoolkit: Any, folder: Path) -> None:
+    before = (folder / "old").rename(folder / "compare.txt").read_bytes()
+    arguments = ["score", "compare", "compare.txt", "new", "--ref", "ref", "--out", "."]
+    assert "A compare.txt: a comparison written into '.' would replace it" in dstoolkit(*arguments, status=2).stderr
+    assert (folder / "compare.txt").read_bytes() == before
+
+
 def test_same_seed_same_figures(dstoolkit: Any, folder: Path) -> None:
     first = dstoolkit(*FILES, "--json").stdout
     assert dstoolkit(*FILES, "--json").stdout == first

@@ -133,6 +133,13 @@ def faults(a: System, b: System) -> list[str]:
     return str(caught.value).splitlines()
 
 
+def test_notes_that_differ_are_both_said() -> None:
+    one, other = (System.of(score(REFERENCES, BETTER), name, {}, f"{name} said.") for name in ("one", "other"))
+    assert comparison.text(comparison.compare(one, other)).endswith(
+        "Alignment levenshtein. A: one said. B: other said.\n"
+    )
+
+
 def test_what_was_not_scored_alike() -> None:
     a = System("A", {}, "levenshtein", {"case": "lower", "punctuation": "keep"})
     b = System(
