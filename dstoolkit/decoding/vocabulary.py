@@ -41,6 +41,9 @@ def make_rules(config: BeamConfig, tokens: Sequence[str]) -> Rules:
     units_of = np.zeros(len(tokens), np.int32)
     if units == TOKENS:
         units_of = token_units(config.lm, model, tokens)
+    elif SPACE in model.ids:
+        found = f"'{config.lm}' is a model of tokens: it has '{SPACE}'"
+        raise ConfigError("decoder.lm", found, "expected one of words", "decoder.lm_unit is 'token' for one of tokens")
     phrases = {" ".join(phrase.split()): float(weight) for phrase, weight in config.hotwords.items()}
     check_hotwords(alphabet, phrases)
     automaton = hotwords.automaton(alphabet, phrases)
@@ -198,7 +201,7 @@ def read_lexicon(path: Path) -> list[str]:
     faults: list[DstoolkitError] = []
     for number, line in enumerate(lines, start=1):
         try:
-            words.update(dict.fromkeys(line.decode("utf-8").split()[:1]))
+            words.update(dict.fromkeys(line.decode("utf-8-sig" if number == 1 else "utf-8").split()[:1]))
         except UnicodeDecodeError:
             faults.append(DataError(f"{path}:{number}", "not UTF-8 text", "expected a word"))
     if not words and not faults:

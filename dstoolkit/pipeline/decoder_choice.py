@@ -41,7 +41,7 @@ def choose(default: Choice, path: Path | None, overrides: Sequence[str], own: Ma
         for name in given
         if name not in options_of(choice)
     )
-    return Choice(choice.name, {**choice.options, **given}, choice.where)
+    return Choice(choice.name, {**choice.options, **given}, choice.where or "decoder")
 
 
 def _section(default: Choice, path: Path | None, overrides: Sequence[str]) -> Choice:
@@ -51,12 +51,16 @@ def _section(default: Choice, path: Path | None, overrides: Sequence[str]) -> Ch
     values = {"decoder": config.plain(default) if path is None else config.load(path).get("decoder")}
     if values["decoder"] is None:
         raise ConfigError(path, "no section 'decoder'", "expected a decoder and its options")
-    for override in overrides:
+    for override in sorted(overrides, key=names_options):  # a decoder named after its options does not undo them
         config.override(values, override)
         if values.keys() != {"decoder"}:
             found = "not used in decoding"
             raise ConfigError(f"--set {override}", found, "expected decoder=NAME or decoder.OPTION=VALUE")
     return config.as_choice(values["decoder"], config.join(str(path or "--set"), "decoder"))
+
+
+def names_options(override: str) -> bool:
+    return override.partition("=")[0] not in ("decoder", "decoder.name")
 
 
 def options_of(choice: Choice) -> set[str]:

@@ -78,7 +78,7 @@ def _utterances(folder: Path) -> Iterator[tuple[str, str]]:
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(_bytes(path), start=1):
         try:
-            yield f"{path}:{number}", line.decode("utf-8")
+            yield f"{path}:{number}", line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             found = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
             raise DataError(f"{path}:{number}", found, "expected UTF-8 text") from error

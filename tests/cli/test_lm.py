@@ -67,13 +67,16 @@ def test_data_directories_files_and_gzip_make_the_same_model(
 ) -> None:
     packed = tmp_path / "corpus.gz"
     packed.write_bytes(gzip.compress(corpus.read_bytes()))
+    foreign = tmp_path / "foreign.txt"  # with a byte order mark
+    foreign.write_bytes(b"\xef\xbb\xbf" + corpus.read_bytes().replace(b"\n", b"\r\n"))
     for name, given, options in [
         ("a.arpa", corpus, []),
         ("b.arpa", packed, []),
+        ("f.arpa", foreign, []),
         ("c.arpa", data, ["--tokenizer", tokenizer]),
     ]:
         dstoolkit("lm", "train", given, tmp_path / name, *options)
-    assert len({(tmp_path / f"{name}.arpa").read_bytes() for name in "abc"}) == 1
+    assert len({(tmp_path / f"{name}.arpa").read_bytes() for name in "abcf"}) == 1
     dstoolkit("lm", "train", corpus, tmp_path / "d.arpa.gz")
     assert gzip.decompress((tmp_path / "d.arpa.gz").read_bytes()) == (tmp_path / "a.arpa").read_bytes()
     both = dstoolkit("lm", "train", corpus, data, tmp_path / "e.arpa", "--tokenizer", tokenizer).stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from dstoolkit.decoding import reference
 from dstoolkit.decoding.beam import Beam, BeamConfig
 from dstoolkit.decoding.ngram import Ngram
+from dstoolkit.decoding.vocabulary import read_lexicon
 from dstoolkit.errors import ConfigError, DataError, Faults
 from dstoolkit.testing import Subject, parametrize_with_checks
 
@@ -266,14 +268,22 @@ def test_options_that_make_no_sense(options, message):
         BeamConfig(**options)
 
 
+def test_a_lexicon_may_be_of_other_systems(tmp_path):
+    (tmp_path / "words").write_bytes(b"\xef\xbb\xbfab a b\r\n\r\nba\r\n")
+    assert read_lexicon(tmp_path / "words") == ["ab", "ba"]
+
+
 def test_files_that_do_not_fit_the_tokenizer(tmp_path):
     lm = written(tmp_path, "lm", ARPA)
     other = written(tmp_path, "other", ARPA.replace("ab", "AB").replace("ba", "BA"))
+    spaced = written(tmp_path, "spaced", re.sub(r"\bba\b", "<space>", ARPA))
     lexicon = written(tmp_path, "words", "ab\ncab\nabc\n")
     cases = [
         ({"lm": str(tmp_path / "none")}, "decoder.lm: no file"),
         ({"lm": other}, "decoder.lm: .* 2 of its 3 words have characters that no token has: 'AB', 'BA'"),
         ({"lm": lm, "lm_unit": "token"}, "decoder.lm: .* is no model of this tokenizer's tokens: it has 'ab', 'ba'"),
+        ({"lm": spaced}, "decoder.lm: .* is a model of tokens: it has '<space>'; expected one of words"),
+        ({"lm": spaced, "lexicon": other}, "decoder.lm: .* is a model of tokens"),
         ({"hotwords": {"abc": 1.0}}, "decoder.hotwords: 'abc' has characters that no token has; expected 'ab'"),
     ]
     for options, message in cases:

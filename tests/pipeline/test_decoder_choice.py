@@ -37,6 +37,8 @@ def file(tmp_path: Path) -> Path:
         (GREEDY, (), {"lm": "a.arpa", "beam": None}, {"name": "beam", "lm": "a.arpa"}),
         (GREEDY, ("decoder=beam",), {"alpha": 0.0}, {"name": "beam", "alpha": 0.0}),
         (GREEDY, ("decoder=beam", "decoder.beta=2"), {"beta": 3.0}, {"name": "beam", "beta": 3.0}),
+        (GREEDY, ("decoder.beta=2", "decoder=beam"), {}, {"name": "beam", "beta": 2}),
+        (GREEDY, ("decoder.beta=2", "decoder.name=beam", "decoder.beta=3"), {}, {"name": "beam", "beta": 3}),
         (Choice("beam", {"beam": 5}), (), {"nbest": 2}, {"name": "beam", "beam": 5, "nbest": 2}),
         (Choice("beam", {"beam": 5}), ("decoder.beam=6",), {}, {"name": "beam", "beam": 6}),
         (Choice("beam", {"beam": 5}), ("decoder=greedy",), {}, {"name": "greedy"}),
