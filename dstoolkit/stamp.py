@@ -14,13 +14,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dstoolkit.errors import StampError
+from dstoolkit.errors import DataError, Faults, StampError
 
 STAMP = "stamp.json"
 LEFT_BEHIND = re.compile(r"\..+\.(partial|old)")  # the names that a killed run may leave
@@ -129,6 +129,20 @@ def is_done(output: Path, stamp: Stamp, force: bool = False) -> bool:
         shown = ", ".join(lines[:4]) + (f" and {len(lines) - 4} more" if len(lines) > 4 else "")
         raise StampError(output, f"was made differently: {shown}", "", "pass --force to make it anew")
     return True
+
+
+def spare_inputs(inputs: Mapping[str, Path | None], out: Path, names: Iterable[str], what: str) -> None:
+    """Raises DataError or Faults where a file of ``names`` written into ``out`` would replace one it is made from.
+
+    ``inputs`` are by the option that names them; ``what`` is written, for the message: ``a report``.
+    """
+    outputs = {(out / name).resolve() for name in names}
+    found = f"{what} written into '{out}' would replace it"
+    Faults.check(
+        DataError(f"{option} {path}", found, "", "choose another --out")
+        for option, path in inputs.items()
+        if path and path.resolve() in outputs
+    )
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def score_command(
     inputs = {"--ref": ref, "--hyp": hyp, "--utt2spk": utt2spk, "--tokenizer": tokenizer}
     sound = SoundSources.choose(hyp, audio, ctm, audio_utterances)
     inputs |= sound.inputs() if sound else {}
-    _check(inputs, out)
+    stamp.spare_inputs(inputs, out, FILES, "a report")
     treatment = transcripts.choose(**texts)
     settings = {"alignment": alignment, "texts": treatment.as_dict() or "as they stand"}
     made = _stamp(inputs, settings | ({"--audio-utterances": sound.utterances} if sound else {}))
@@ -94,20 +94,6 @@ def score_command(
         _write(contents, out, made)
         click.echo(f"{out / TEXT_FILE}: {tables.count(len(report.utterances), 'utterance')} scored\n")
     click.echo(reports.head(report, read.note), nl=False)
-
-
-def _check(inputs: Mapping[str, Path | None], out: Path) -> None:
-    """Raises DataError or Faults where a report would take the place of what it is made from."""
-    from dstoolkit.errors import DataError, Faults
-
-    outputs = {(out / name).resolve() for name in FILES}
-    found = f"a report written into '{out}' would replace it"
-    advice = "choose another --out"
-    Faults.check(
-        DataError(f"{option} {path}", found, "", advice)
-        for option, path in inputs.items()
-        if path and path.resolve() in outputs
-    )
 
 
 def _stamp(inputs: Mapping[str, Path | None], config: dict[str, Any]) -> Stamp:

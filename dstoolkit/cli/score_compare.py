@@ -116,13 +116,9 @@ def _write(found: Comparison, out: Path, inputs: dict[str, Path | None], force: 
     """Both files and then their stamp; nothing where they are there already. Raises DataError or Faults where they
     would take the place of what was compared."""
     from dstoolkit import stamp
-    from dstoolkit.errors import DataError, Faults
     from dstoolkit.scoring import comparison
 
-    outputs = {(out / name).resolve() for name in (TEXT_FILE, JSON_FILE)}
-    found_there, advice = f"a comparison written into '{out}' would replace it", "choose another --out"
-    replaced = {name: path for name, path in inputs.items() if path and path.resolve() in outputs}
-    Faults.check(DataError(f"{name} {path}", found_there, "", advice) for name, path in replaced.items())
+    stamp.spare_inputs(inputs, out, (TEXT_FILE, JSON_FILE), "a comparison")
     files = {name: path / SCORES if path.is_dir() else path for name, path in inputs.items() if path}
     config = {
         "level": found.level,
