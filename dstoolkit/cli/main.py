@@ -142,6 +142,8 @@ def _failed(error: BaseException, arguments: list[str]) -> int:
     """Say what went wrong; the exit status."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
+    while isinstance(error, SystemError) and error.__cause__:  # raised of what happened during compiled code
+        error = error.__cause__
     if isinstance(error, (click.exceptions.Abort, KeyboardInterrupt)):
         report("interrupted; the same command goes on from here")
         return 130

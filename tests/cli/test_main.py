@@ -54,6 +54,12 @@ def missing():
 def interrupt():
     raise KeyboardInterrupt
 
+def interrupt_in_compiled_code():
+    try:
+        raise SystemError("a value with an exception set") from KeyboardInterrupt()
+    except SystemError as error:
+        raise SystemError("returned a result with an exception set") from error
+
 def status():
     return 3
 
@@ -111,6 +117,7 @@ def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("full", 2, "dstoolkit: no space left on device\n"),
         ("library", 2, "dstoolkit: no space left on device\n"),
         ("interrupt", 130, "dstoolkit: interrupted; the same command goes on from here\n"),
+        ("interrupt_in_compiled_code", 130, "dstoolkit: interrupted; the same command goes on from here\n"),
         ("status", 3, ""),
         (
             "crash",
