@@ -43,9 +43,22 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         stamped = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
         if stamped is not None:
             stamped._source_stamp = sources(Path(function.__code__.co_filename).parent)
+            stamped._load_index = _forgiving(stamped._load_index)
         return dispatcher
 
     return decorate
+
+
+def _forgiving(load: Callable[[], Any]) -> Callable[[], Any]:
+    """Numba reads the whole index before its stamp, and other sources may have had classes that are gone."""
+
+    def load_index() -> Any:
+        try:
+            return load()
+        except (AttributeError, ImportError):
+            return {}
+
+    return load_index
 
 
 kernel = compiled(nogil=True, fastmath=REASSOCIATE)

@@ -43,3 +43,25 @@ def test_without_a_folder_to_write_to_code_is_compiled_at_each_start(monkeypatch
 
     monkeypatch.setattr(compiled, "njit", refuse)
     assert compiled.compiled(nogil=True)(lambda x: x + 1)(2) == 3
+
+
+MODULE = """
+from typing import Any, NamedTuple
+from dstoolkit.compiled import kernel
+
+class NAME(NamedTuple):
+    value: Any
+
+@kernel
+def double(pair):
+    return NAME(pair.value * 2)
+"""
+
+
+def test_code_with_classes_that_are_gone_is_compiled_anew(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": f"{tmp_path}:{os.getcwd()}"}
+    for name in ("Old", "New"):
+        (tmp_path / "doubling.py").write_text(MODULE.replace("NAME", name))
+        program = f"from doubling import {name}, double; print(double({name}(21)).value)"
+        run = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True)
+        assert run.stdout == b"42\n"

@@ -51,7 +51,7 @@ class Limits(NamedTuple):
     below: float
 
 
-class Beam(NamedTuple):
+class Front(NamedTuple):
     """The prefixes of a frame, ``(beam,)``: their numbers, scores with the bonus, and paths, ``(beam, 3)``."""
 
     prefixes: Any
@@ -83,7 +83,7 @@ def search(log_probs: Any, limits: Any, rules: Any) -> Any:
     """
     vocab, width = log_probs.shape[1], limits.beam
     tree, count = new_tree(rules.start, rules.hotwords.start), 1
-    now, then = new_beam(width), new_beam(width)
+    now, then = new_front(width), new_front(width)
     work = new_work(width, vocab)
     now.ranks[0], now.parts[0, IN_BLANK], now.parts[0, IN_TOKEN], now.parts[0, EITHER] = 0.0, 0.0, -np.inf, 0.0
     size = 1
@@ -106,8 +106,8 @@ def search(log_probs: Any, limits: Any, rules: Any) -> Any:
 
 
 @kernel
-def new_beam(width: Any) -> Any:
-    return Beam(np.zeros(width, np.int32), np.zeros(width), np.empty((width, 3)))
+def new_front(width: Any) -> Any:
+    return Front(np.zeros(width, np.int32), np.zeros(width), np.empty((width, 3)))
 
 
 @kernel
