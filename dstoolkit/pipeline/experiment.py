@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dstoolkit import config
 from dstoolkit.config import Choice
@@ -20,13 +20,24 @@ class TrainConfig:
     """Section ``train``.
 
     epochs: passes over the training data.
-    batch_seconds: seconds of features in a batch, padding included; utterances of like length share a batch.
+    batch_seconds: seconds of features in the batch of one optimizer step, padding included, in all processes together;
+        utterances of like length share a batch.
+    accumulate: the batch is computed in so many parts, one after another, whose gradients are added up.
+    min_seconds, max_seconds: shorter and longer training utterances are left out; 0: no limit.
     lr: peak learning rate.
     weight_decay: decoupled weight decay (AdamW, Loshchilov & Hutter 2019).
     warmup: share of all steps during which the learning rate rises from 0.
     optimizer, scheduler: which ones, and options of their own.
     clip: the gradients' norm is clipped to this; 0 does not clip.
     ema: decay of the exponential moving average of the weights, which is what is validated and saved as best; 0: none.
+    average, average_of: at the end the weights of so many epochs, the best or the last, are averaged, and kept where
+        they are better than the best; 0: none.
+    patience: the training stops after so many epochs without a better validation; 0: never.
+    precision: of the network's arithmetic, by torch's autocast; weights and loss stay float32.
+    compile: the network goes through ``torch.compile``.
+    workers: processes that prepare batches; 0: a thread. The batches are the same whatever it is.
+    checkpoint_minutes: how often ``last.pt`` is written within an epoch, beside once after each; 0: not within.
+    stop_after: so many steps in a row without a finite loss or gradient end the training.
     sortagrad: in the first epoch, shortest utterances first and no augmentation (Deep Speech 2, Amodei et al. 2016).
     decoder: how validation turns outputs into text, each epoch anew; ``greedy`` is quick.
     show: how many validation utterances to print each epoch, truth beside prediction.
@@ -34,6 +45,9 @@ class TrainConfig:
 
     epochs: int = 40
     batch_seconds: float = 32.0
+    accumulate: int = 1
+    min_seconds: float = 0.0
+    max_seconds: float = 0.0
     lr: float = 3e-3
     weight_decay: float = 0.01
     warmup: float = 0.15
@@ -41,17 +55,31 @@ class TrainConfig:
     scheduler: Choice = field(default_factory=lambda: Choice("cosine"))
     clip: float = 1.0
     ema: float = 0.99
+    average: int = 0
+    average_of: Literal["best", "last"] = "best"
+    patience: int = 0
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    workers: int = 0
+    checkpoint_minutes: float = 10.0
+    stop_after: int = 20
     sortagrad: bool = True
     decoder: Choice = field(default_factory=lambda: Choice("greedy"))
     show: int = 3
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs is {self.epochs}; expected 1 or more")
+        for name, least in (("epochs", 1), ("accumulate", 1), ("stop_after", 1), ("average", 0), ("patience", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected {least} or more")
         if self.batch_seconds <= 0 or self.lr <= 0:
             raise ValueError("batch_seconds and lr must be above 0")
         if not (0 <= self.warmup < 1 and 0 <= self.ema < 1):
             raise ValueError("warmup and ema must be 0 to below 1")
+        for name in ("min_seconds", "max_seconds", "workers", "checkpoint_minutes", "clip", "show", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 or more")
+        if 0 < self.max_seconds < self.min_seconds:
+            raise ValueError(f"max_seconds is {self.max_seconds:g}, below min_seconds, {self.min_seconds:g}")
 
 
 @dataclass(frozen=True)
