@@ -1,80 +1,128 @@
-"""What one sees of a training: a line per epoch, predictions beside the truth, ``metrics.jsonl`` and ``curves.png``."""
+"""What one sees of a training: a line per epoch, predictions beside the truth, ``metrics.jsonl``, ``curves.png`` and,
+where it is installed, TensorBoard. ``-v`` says more of each epoch, ``-vv`` of each step."""
 
 from __future__ import annotations
 
-import io
 import json
+import logging
+import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dstoolkit import stamp
-from dstoolkit.training.validation import Validation
+from dstoolkit.scoring.align import alignments
+from dstoolkit.training.curves import Curves, best
+from dstoolkit.training.tensorboard import Board
 
-CURVES_EVERY = 10.0  # s: drawing takes half a second, as long as an epoch of a small corpus
+if TYPE_CHECKING:
+    from dstoolkit.training.validation import Validation
+
+log = logging.getLogger("dstoolkit")
+
+DRAWING = 0.05  # share of the time that may go into drawing; an epoch 20 times as long as that is always drawn
+GAP = "-"  # stands where one text has a character and the other none
 
 
 class Monitor:
-    """Keeps the epochs' metrics of one run in its folder; ``epochs`` are those done before, when a run goes on."""
+    """Keeps the epochs' metrics of one run in ``folder``; ``done`` of ``epochs`` were done before, if a run goes on.
 
-    def __init__(self, folder: Path, epochs: int, show: int) -> None:
-        self.folder, self.show = folder, show
-        self.drawn = -CURVES_EVERY
-        self.history = read_metrics(folder / "metrics.jsonl")[:epochs]
+    ``show`` validation utterances are printed after each epoch, the same ones each time.
+    """
 
-    def epoch(self, metrics: Mapping[str, Any], validation: Validation, epochs: int) -> None:
+    def __init__(self, folder: Path, done: int, epochs: int, show: int) -> None:
+        self.folder, self.epochs, self.show = folder, epochs, show
+        self.history = read_metrics(folder / "metrics.jsonl")[:done]
+        self.curves, self.board = Curves(folder / "curves.png", folder.name), Board(folder / "tensorboard", done)
+        self.cost, self.looked = 0.0, time.monotonic()
+        self.undrawn = False
+
+    def epoch(self, metrics: Mapping[str, Any], validation: Validation) -> None:
         """Print, record and draw one more epoch."""
-        self.history.append(dict(metrics))
+        self.history.append({name: defined(value) for name, value in metrics.items()})
         lines = "".join(json.dumps(each) + "\n" for each in self.history)
         stamp.write_text(self.folder / "metrics.jsonl", lines)
-        columns = [
-            f"epoch {metrics['epoch']:3d}/{epochs}",
-            f"loss {metrics['train_loss']:.3f}",
-            f"dev loss {metrics['dev_loss']:.3f}",
-            f"WER {metrics['dev_wer']:5.1f} %",
-            f"CER {metrics['dev_cer']:5.1f} %",
-            f"{metrics['seconds']:.1f} s ({metrics['speed']:.0f}x real time)",
-        ]
-        click.echo("  ".join(columns))
+        click.echo(line(metrics, self.epochs) + ("  best" if best(self.history) == len(self.history) - 1 else ""))
+        log.info(details(metrics))
         for utterance_id in sorted(validation.references)[: self.show]:
-            click.echo(f"    true: {validation.references[utterance_id]}")
-            click.echo(f"    pred: {validation.hypotheses[utterance_id]}")
-        if metrics["epoch"] == epochs or time.monotonic() - self.drawn >= CURVES_EVERY:
-            draw_curves(self.folder / "curves.png", self.history)
-            self.drawn = time.monotonic()
+            click.echo(beside(validation.references[utterance_id], validation.hypotheses[utterance_id]))
+        self.board.epoch(self.history[-1])
+        self.undrawn = True
+        if metrics["epoch"] >= self.epochs or self.cost <= DRAWING * (time.monotonic() - self.looked):
+            self.draw()
+
+    def draw(self) -> None:
+        started = time.monotonic()
+        self.curves.draw(self.history)
+        self.undrawn, self.looked = False, time.monotonic()
+        self.cost = self.looked - started
+
+    def close(self) -> None:
+        """Draw what was not drawn yet, and let go of the files."""
+        if self.undrawn:
+            self.draw()
+        self.board.close()
+
+
+def defined(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: null stands for them."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a ``metrics.jsonl``; none where there is no such file."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return [json.loads(each) for each in path.read_text(encoding="utf-8").splitlines() if each]
 
 
-def draw_curves(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """Losses in nats per token above, error rates in percent below, over epochs, as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def line(metrics: Mapping[str, Any], epochs: int) -> str:
+    """One epoch in one line."""
+    columns = [
+        f"epoch {metrics['epoch']:3d}/{epochs}",
+        f"loss {metrics['train_loss']:.3f}",
+        f"dev loss {metrics['dev_loss']:.3f}",
+        f"WER {metrics['dev_wer']:5.1f} %",
+        f"CER {metrics['dev_cer']:5.1f} %",
+        f"{metrics['seconds']:.1f} s",
+        f"{metrics['frames_per_second']:.0f} frames/s ({metrics['speed']:.0f}x real time)",
+        f"padding {100 * metrics['padding']:.0f} %",
+        f"data wait {100 * metrics['data_wait']:.0f} %",
+    ]
+    return "  ".join(columns)
 
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True)
-    epochs = [each["epoch"] for each in history]
-    for axis, names in ((above, ("train_loss", "dev_loss")), (below, ("dev_wer", "dev_cer"))):
-        for name in names:
-            label = name.replace("_", " ").replace("wer", "WER").replace("cer", "CER")
-            values = [each[name] for each in history]
-            axis.plot(epochs, values, marker="." if len(epochs) < 60 else None, label=f"{label} ({values[-1]:.3g})")
-        axis.grid(alpha=0.3)
-        axis.legend()
-        axis.set_ylim(bottom=0)
-    above.set_ylabel("nats per token")
-    below.set_ylabel("percent")
-    below.set_xlabel("epoch")
-    below.set_ylim(0, min(110.0, below.get_ylim()[1]))
-    drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=100, format="png")
-    stamp.write_bytes(path, drawn.getvalue())
+
+def details(metrics: Mapping[str, Any]) -> str:
+    """What ``-v`` adds to it."""
+    return (
+        f"epoch {metrics['epoch']}: step {metrics['step']}, learning rate {metrics['lr']:.3g}, "
+        f"median gradient norm {metrics['grad_norm']:.3g}, {metrics['skipped']} steps skipped, "
+        f"{metrics['memory_mb']:.0f} MB of memory"
+    )
+
+
+def log_step(step: int, loss: float, norm: float, lr: float) -> None:
+    """``-vv``: one line per step."""
+    log.debug("step %d: loss %.4f, gradient norm %.3g, learning rate %.3g", step, loss, norm, lr)
+
+
+def beside(truth: str, prediction: str) -> str:
+    """The truth above the prediction, aligned character by character, folded at the terminal's width."""
+    steps = alignments([truth], [prediction]).steps[0]
+    above, below = gapped(truth, steps, "I"), gapped(prediction, steps, "D")
+    width = max(shutil.get_terminal_size((1_000_000, 24)).columns - 11, 20)
+    rows = []
+    for start in range(0, max(len(above), 1), width):
+        part = slice(start, start + width)
+        rows += [f"    true: {above[part]}".rstrip(), f"    pred: {below[part]}".rstrip()]
+    return "\n".join(rows)
+
+
+def gapped(text: str, steps: Sequence[str] | str, gap: str) -> str:
+    """``text`` with ``GAP`` where ``steps`` have ``gap``: an insertion for the truth, a deletion for a prediction."""
+    characters = iter(text)
+    return "".join(GAP if each == gap else next(characters) for each in steps)

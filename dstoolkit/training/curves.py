@@ -1,0 +1,115 @@
+"""``curves.png``: how a training went, epoch by epoch.
+
+Above, training and validation loss in nats per target token, on a logarithmic scale; in the middle, WER and CER of the
+validation in percent; below, the learning rate. A dotted line marks the best epoch so far. One figure is kept and
+redrawn, because to make it takes several times as long.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dstoolkit import stamp
+
+SIZE, DPI = (8.0, 7.2), 100  # inches, points per inch
+TRAIN, DEV, CER, LR, BEST = "#1f5fa8", "#c8501e", "#7a9a2e", "#555555", "#888888"
+DRAWN = {  # metric -> part of the picture, name, colour
+    "train_loss": (0, "training", TRAIN),
+    "dev_loss": (0, "validation", DEV),
+    "dev_wer": (1, "WER", DEV),
+    "dev_cer": (1, "CER", CER),
+    "lr": (2, "learning rate", LR),
+}
+MARKED = 60  # more epochs than this are lines without a dot each
+
+
+def best(history: Sequence[Mapping[str, Any]]) -> int:
+    """The place of the best epoch: lowest WER, then lowest loss of the validation; the first of several."""
+    return min(range(len(history)), key=lambda at: [value(history[at], name) for name in ("dev_wer", "dev_loss")])
+
+
+def value(metrics: Mapping[str, Any], name: str) -> float:
+    """A metric for comparing; infinite where it is absent or is no number."""
+    found = metrics.get(name)
+    return math.inf if found is None or math.isnan(found) else float(found)
+
+
+class Curves:
+    """Draws into ``path``; ``title`` stands above."""
+
+    def __init__(self, path: Path, title: str) -> None:
+        self.path, self.title = path, title
+        self.figure: Any = None
+
+    def draw(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """The picture of ``history``, one mapping of metrics per epoch; at least one. Whole or not at all."""
+        if self.figure is None:
+            self._make()
+        epochs = [each["epoch"] for each in history]
+        for name, line in self.lines.items():
+            values = [each.get(name) for each in history]
+            line.set_data(epochs, [math.nan if each is None else each for each in values])
+            line.set_marker("." if len(epochs) <= MARKED else "")
+            line.set_label(f"{DRAWN[name][1]}  {_short(values[-1])}")
+        self._mark(history)
+        self._scale(history)
+        drawn = io.BytesIO()
+        self.figure.savefig(drawn, format="png", metadata={"Software": "dstoolkit"})
+        stamp.write_bytes(self.path, drawn.getvalue())
+
+    def _make(self) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+        self.figure = Figure(figsize=SIZE, dpi=DPI)
+        FigureCanvasAgg(self.figure)
+        self.axes = self.figure.subplots(3, 1, sharex=True, height_ratios=(4, 4, 1.6))
+        self.figure.subplots_adjust(left=0.1, right=0.97, top=0.93, bottom=0.075, hspace=0.09)
+        self.figure.suptitle(self.title, x=0.1, y=0.985, ha="left", fontsize=11, parse_math=False)
+        self.lines = {
+            name: self.axes[place].plot([], [], color=colour, linewidth=1.6)[0]
+            for name, (place, _, colour) in DRAWN.items()
+        }
+        self.marks = [axis.axvline(0, color=BEST, linestyle=":", linewidth=1.2, zorder=0) for axis in self.axes]
+        for axis, label in zip(self.axes, ("loss (nats per token)", "error rate (%)", "learning rate"), strict=True):
+            axis.set_ylabel(label)
+            axis.yaxis.set_label_coords(-0.075, 0.5)
+            axis.grid(alpha=0.25, linewidth=0.6)
+            axis.spines[["top", "right"]].set_visible(False)
+        self.axes[0].set_yscale("log")
+        self.axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        self.axes[0].yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
+        self.axes[0].yaxis.set_minor_formatter(NullFormatter())
+        self.axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
+        self.axes[2].set_xlabel("epoch")
+        self.axes[2].xaxis.set_major_locator(MaxNLocator(integer=True))
+
+    def _mark(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """The best epoch, in every part and in words."""
+        found = history[best(history)]
+        for each in self.marks:
+            each.set_xdata([found["epoch"]] * 2)
+        wer, cer = (_short(found.get(name)) for name in ("dev_wer", "dev_cer"))
+        self.marks[1].set_label(f"best: epoch {found['epoch']}, WER {wer} %, CER {cer} %")
+
+    def _scale(self, history: Sequence[Mapping[str, Any]]) -> None:
+        last = history[-1]["epoch"]
+        self.axes[0].set_xlim(history[0]["epoch"] - 0.02 * last, last + max(1.0, 0.02 * last))
+        for axis in self.axes:
+            axis.relim()
+            axis.autoscale_view(scalex=False)
+        rates = [value(each, name) for each in history for name in ("dev_wer", "dev_cer")]
+        highest = max((each for each in rates if math.isfinite(each)), default=100.0)
+        self.axes[1].set_ylim(0, min(105.0, max(1.05 * highest, 1.0)))
+        self.axes[2].set_ylim(bottom=0)
+        for axis in self.axes[:2]:
+            axis.legend(loc="upper right", framealpha=0.9, edgecolor="none", fontsize=9)
+
+
+def _short(number: float | None) -> str:
+    return "undefined" if number is None else f"{number:.3g}"

@@ -1,0 +1,88 @@
+"""How far an epoch has come: a bar on a terminal, a line a minute in a log file. Both on standard error.
+
+Shown are the loss (smoothed over about the last 30 steps), frames per second of this run, and the time left of the
+epoch and of the whole training, without its validations. A step's share of an epoch is the frames it holds, not one of
+so many steps, because sorted batches differ in length.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+LINE_EVERY = 60.0  # s, between two lines in a log file
+MEMORY = 0.9  # of the smoothed loss, from one step to the next, while it has seen few...
+LONG_MEMORY = 0.97  # ...and many
+BAR = "{desc} {percentage:3.0f}%|{bar}| {n}/{total}{postfix}"
+
+
+class Progress:
+    """The progress of epoch ``epoch`` of ``epochs``, of ``steps`` steps and ``frames_total`` frames.
+
+    ``done`` steps of it were taken before, by a run that was stopped. Use it in a ``with`` statement; ``clock`` gives
+    seconds.
+    """
+
+    def __init__(
+        self,
+        epoch: int,
+        epochs: int,
+        steps: int,
+        done: int,
+        frames_total: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name, self.clock = f"epoch {epoch}/{epochs}", clock
+        self.steps, self.taken, self.frames_total = steps, done, frames_total
+        self.before = frames_total * done / max(steps, 1)  # frames of the steps done before, by and large
+        self.later = (epochs - epoch) * frames_total  # frames of the epochs after this one
+        self.loss, self.frames = math.nan, 0
+        self.seen = 0
+        self.started = self.spoke = clock()
+        self.bar: tqdm[Any] | None = None
+
+    def __enter__(self) -> Progress:
+        self.bar = tqdm(total=self.steps, initial=self.taken, desc=self.name, leave=False, disable=None, bar_format=BAR)
+        self.started = self.spoke = self.clock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def step(self, loss: float, frames: int) -> None:
+        """One more step was taken, of this loss and so many frames; a loss that is not finite is not smoothed in."""
+        self.taken, self.frames = self.taken + 1, self.frames + frames
+        if math.isfinite(loss):
+            memory = min(LONG_MEMORY, MEMORY if self.seen < 10 else LONG_MEMORY)
+            self.loss = loss if math.isnan(self.loss) else memory * self.loss + (1 - memory) * loss
+            self.seen += 1
+        now = self.clock()
+        if self.bar is not None and not self.bar.disable:
+            self.bar.set_postfix_str(self.state(now), refresh=False)
+            self.bar.update()
+        elif now - self.spoke >= LINE_EVERY:
+            self.spoke = now
+            click.echo(f"{self.name}  step {self.taken}/{self.steps}  {self.state(now)}", err=True)
+
+    def state(self, now: float) -> str:
+        """``loss 0.532  8500 frames/s  epoch 4:10 left  training 2:10:00 left``."""
+        speed = self.frames / max(now - self.started, 1e-9)
+        epoch = max(self.frames_total - self.before - self.frames, 0)
+        left = [clock_time(frames / max(speed, 1e-9)) for frames in (epoch, epoch + self.later)]
+        return f"loss {self.loss:.3f}  {speed:.0f} frames/s  epoch {left[0]} left  training {left[1]} left"
+
+
+def clock_time(seconds: float) -> str:
+    """``4:10``, ``2:10:00``, ``49:10:00``: minutes or hours, as a stop-watch shows them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

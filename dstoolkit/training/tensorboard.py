@@ -1,0 +1,64 @@
+"""Metrics for TensorBoard, where the package ``tensorboard`` is installed; nothing else needs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dstoolkit.training.health import warn
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+# metric -> where TensorBoard shows it; those with one first word share a section
+TAGS = {
+    "train_loss": "loss/train",
+    "dev_loss": "loss/dev",
+    "dev_wer": "error rate in percent/WER",
+    "dev_cer": "error rate in percent/CER",
+    "lr": "training/learning rate",
+    "grad_norm": "training/gradient norm",
+    "skipped": "training/skipped steps",
+    "frames_per_second": "speed/frames per second",
+    "padding": "speed/padding share",
+    "data_wait": "speed/data wait share",
+    "memory_mb": "speed/memory in MB",
+}
+
+
+class Board:
+    """Writes each epoch's metrics, at the epoch's number, into ``folder`` (made here).
+
+    ``done`` epochs are kept of what a former run wrote there; later ones are to be written again, and the old values
+    are hidden. Without ``tensorboard`` every call does nothing.
+    """
+
+    def __init__(self, folder: Path, done: int) -> None:
+        self.writer = _writer(folder, done)
+
+    def epoch(self, metrics: Mapping[str, Any]) -> None:
+        if self.writer is None:
+            return
+        for name, tag in TAGS.items():
+            value = metrics.get(name)
+            if value is not None and math.isfinite(value):
+                self.writer.add_scalar(tag, value, metrics["epoch"])
+        self.writer.flush()
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+
+def _writer(folder: Path, done: int) -> SummaryWriter | None:
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except Exception as error:  # an installation that does not fit costs its curves, not the training
+        warn(f"tensorboard is installed but cannot be used: {error}; mend or remove it")
+        return None
+    return SummaryWriter(folder, purge_step=done + 1)
