@@ -174,6 +174,14 @@ class Features(Plugin):
         """What ``feats.scp`` says -> ``(num_frames, dim)`` float32. Raises DataError where the file is faulty."""
         raise TypeError(f"features {self.name!r} read {self.source}, not feature files")
 
+    def warping(self, factor: float) -> FloatArray:
+        """Optional: ``(dim, dim)`` float32, which makes of a frame one of another length of the vocal tract.
+
+        The value at a frequency is to come from about ``factor`` times it (``augment: {vtlp: 0.1}``). Raises
+        ConfigError where the options leave no such matrix.
+        """
+        raise TypeError(f"features {self.name!r} cannot be warped in frequency")
+
 
 class Encoder(Plugin):
     """Turns frames into encoded frames. Also a ``torch.nn.Module``; constructed with its ``Config`` and ``input_dim``.

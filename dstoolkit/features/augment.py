@@ -1,19 +1,27 @@
 """Augmentation on the fly: each epoch sees every utterance a little slower or faster and with parts hidden.
 
-Masks follow SpecAugment (Park et al. 2019, arXiv:1904.08779): bands of neighbouring dimensions and stretches of time
-set to 0, which is the mean of normalised features, so apply this after mean normalisation. Here the number of time
-masks grows with the utterance. Stretching changes the tempo, and keeps the pitch, by linear interpolation along time.
+Masks and the warp of time follow SpecAugment (Park et al. 2019, arXiv:1904.08779): bands of neighbouring dimensions and
+stretches of time set to 0, which is the mean of normalised features, so they come after mean normalisation. Here the
+number of time masks grows with the utterance. Stretching changes the tempo, and keeps the pitch, by linear
+interpolation along time. Vocal tract length perturbation (``warping.py``) comes before normalisation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse
+
+from dstoolkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dstoolkit.interfaces import FloatArray
+    from dstoolkit.interfaces import Features, FloatArray
+
+    Places = np.ndarray[Any, np.dtype[np.float64]]  # in frames, fractions too
+
+STEPS = 32  # warp factors from one end of the range to the other are so many steps apart, one of them at 1
 
 
 @dataclass(frozen=True)
@@ -24,29 +32,49 @@ class Augment:
     frequency_width: int = 6  # dimensions: each mask hides 0 to so many
     time_masks_per_second: float = 1.5  # at least one mask per utterance
     time_width: float = 0.2  # s: each mask hides 0 to so much
+    time_share: float = 1.0  # and at most this share of the utterance
     stretch: float = 0.12  # the tempo is multiplied by a factor within 1 +- this
+    time_warp: float = 0.0  # s: one moment is moved by up to so much, what is before and after follows
+    vtlp: float = 0.0  # frequencies are multiplied by a factor within 1 +- this, as of other vocal tracts
 
     def __post_init__(self) -> None:
         if min(self.frequency_masks, self.frequency_width, self.time_masks_per_second, self.time_width) < 0:
             raise ValueError("the masks' numbers and widths must not be negative")
-        if not 0 <= self.stretch <= 0.5:
-            raise ValueError(f"stretch is {self.stretch:g}; expected 0 to 0.5")
+        if not 0 < self.time_share <= 1:
+            raise ValueError(f"time_share is {self.time_share:g}; expected above 0, to 1")
+        if self.time_warp < 0:
+            raise ValueError(f"time_warp is {self.time_warp:g}; expected 0 or more")
+        for name in ("stretch", "vtlp"):
+            if not 0 <= getattr(self, name) <= 0.5:
+                raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 to 0.5")
+
+    def warper(self, features: Features) -> Warper | None:
+        """What perturbs the vocal tract length of frames of these features, if it is to be. Raises ConfigError."""
+        return Warper(self.vtlp, features) if self.vtlp else None
 
     def apply(self, frames: FloatArray, rng: np.random.Generator, frame_shift: float) -> FloatArray:
         """``(frames, dim)`` normalised float32 -> a new, augmented array of maybe another number of frames.
 
         ``frame_shift`` is in seconds. The same state of ``rng`` gives the same result.
         """
-        frames = self._stretched(frames, rng)
+        frames = self._retimed(frames, rng, frame_shift)
         self._mask_bands(frames, rng)
         self._mask_times(frames, rng, frame_shift)
         return frames
 
-    def _stretched(self, frames: FloatArray, rng: np.random.Generator) -> FloatArray:
-        if not self.stretch or len(frames) < 2:
+    def _retimed(self, frames: FloatArray, rng: np.random.Generator, frame_shift: float) -> FloatArray:
+        """Stretched, then warped in time."""
+        if len(frames) < 2 or not (self.stretch or self.time_warp):
             return frames.copy()
-        tempo = rng.uniform(1 - self.stretch, 1 + self.stretch)
-        return resample(frames, max(1, round(len(frames) / tempo)))
+        tempo = rng.uniform(1 - self.stretch, 1 + self.stretch) if self.stretch else 1.0
+        places = spread(len(frames), max(1, round(len(frames) / tempo)))
+        return between(frames, self._warped(places, len(frames) - 1, rng, frame_shift) if self.time_warp else places)
+
+    def _warped(self, places: Places, last: int, rng: np.random.Generator, frame_shift: float) -> Places:
+        """SpecAugment's warp of time, by straight lines: a moment moves, and what lies on both sides follows."""
+        reach = min(self.time_warp / frame_shift, last / 4)  # from the ends too; a quarter of a short utterance
+        moment = rng.uniform(reach, last - reach)
+        return np.interp(places, [0, moment + rng.uniform(-reach, reach), last], [0, moment, last])
 
     def _mask_bands(self, frames: FloatArray, rng: np.random.Generator) -> None:
         dim = frames.shape[1]
@@ -57,9 +85,37 @@ class Augment:
     def _mask_times(self, frames: FloatArray, rng: np.random.Generator, frame_shift: float) -> None:
         if not self.time_masks_per_second:
             return
+        widest = min(round(self.time_width / frame_shift), int(self.time_share * len(frames)))
         for _ in range(max(1, int(len(frames) * frame_shift * self.time_masks_per_second))):
-            first, last = _span(len(frames), round(self.time_width / frame_shift), rng)
+            first, last = _span(len(frames), widest, rng)
             frames[first:last] = 0
+
+
+class Warper:
+    """Perturbs the vocal tract length of frames that are not normalised yet. Picklable if the features are.
+
+    Raises ConfigError where the features cannot be warped.
+    """
+
+    def __init__(self, most: float, features: Features) -> None:
+        self.most, self.features = most, features
+        self._matrices: dict[int, Any] = {}  # step -> matrix
+        self._matrix(0)
+
+    def apply(self, frames: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """``(frames, dim)`` -> the same as spoken by another vocal tract, drawn from ``rng``."""
+        found: FloatArray = np.ascontiguousarray((self._matrix(int(rng.integers(STEPS + 1))) @ frames.T).T)
+        return found
+
+    def _matrix(self, step: int) -> Any:
+        """Sparse, to give the same bits with any number of BLAS threads."""
+        if step not in self._matrices:
+            factor = 1 + self.most * (2 * step / STEPS - 1)
+            try:
+                self._matrices[step] = scipy.sparse.csr_array(self.features.warping(factor))
+            except TypeError as error:
+                raise ConfigError("augment.vtlp", str(error), "", "set augment.vtlp=0") from error
+        return self._matrices[step]
 
 
 def _span(size: int, widest: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -69,11 +125,15 @@ def _span(size: int, widest: int, rng: np.random.Generator) -> tuple[int, int]:
     return first, first + width
 
 
-def resample(frames: FloatArray, count: int) -> FloatArray:
-    """``(frames, dim)`` -> ``(count, dim)`` by linear interpolation; the first and last frames stay where they are."""
-    places = np.linspace(0, len(frames) - 1, count, dtype=np.float64)
+def spread(length: int, count: int) -> Places:
+    """``count`` places, evenly from the first of ``length`` frames to the last."""
+    return np.linspace(0, length - 1, count, dtype=np.float64)
+
+
+def between(frames: FloatArray, places: Places) -> FloatArray:
+    """``(frames, dim)`` read at ``(count,)`` places, by linear interpolation: ``(count, dim)``."""
     below = np.minimum(places.astype(np.int64), max(len(frames) - 2, 0))
     above = np.minimum(below + 1, len(frames) - 1)
     weight = (places - below).astype(np.float32)[:, None]
-    between: FloatArray = frames[below] * (1 - weight) + frames[above] * weight
-    return between
+    read: FloatArray = frames[below] * (1 - weight) + frames[above] * weight
+    return read

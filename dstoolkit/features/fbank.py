@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from dstoolkit.features import warping
 from dstoolkit.features.mel import MelAnalysis, MelConfig
 from dstoolkit.interfaces import Features
 
@@ -48,3 +49,9 @@ class Fbank(Features):
             if first:
                 found[place, 0] = energies
         return found
+
+    def warping(self, factor: float) -> FloatArray:
+        bins, first = np.arange(self.config.num_mel_bins), int(self.config.use_energy)
+        matrix = np.eye(self.dim, dtype=np.float32)
+        matrix[first:, first:] = warping.interpolation(self.analysis.scale.warped(bins, factor), len(bins))
+        return matrix

@@ -20,7 +20,7 @@ import scipy.fft
 import scipy.sparse
 
 from dstoolkit.errors import ConfigError
-from dstoolkit.features import framing
+from dstoolkit.features import framing, warping
 
 if TYPE_CHECKING:
     from dstoolkit.interfaces import FloatArray
@@ -66,10 +66,20 @@ def to_mel(hertz: Any) -> Any:
     return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
 
 
+def to_hertz(mel: Any) -> Any:
+    """The inverse of ``to_mel``."""
+    return 700.0 * np.expm1(np.asarray(mel) / 1127.0)
+
+
+def highest(config: MelConfig, sample_rate: int) -> float:
+    """Where the last triangle ends, in Hz."""
+    return config.high_frequency + (sample_rate / 2 if config.high_frequency <= 0 else 0)
+
+
 def triangles(config: MelConfig, sample_rate: int, fft_size: int) -> FloatArray:
     """The filterbank, ``(num_mel_bins, fft_size // 2 + 1)``. Raises ConfigError where it cannot be laid out."""
     nyquist = sample_rate / 2
-    high = config.high_frequency + (nyquist if config.high_frequency <= 0 else 0)
+    high = highest(config, sample_rate)
     if not config.low_frequency < high <= nyquist:
         raise ConfigError(
             "features",
@@ -92,6 +102,29 @@ def triangles(config: MelConfig, sample_rate: int, fft_size: int) -> FloatArray:
     return np.pad(weights, ((0, 0), (0, 1))).astype(np.float32)
 
 
+class MelScale:
+    """A filterbank's place on the mel scale: bins ``0`` to ``num_mel_bins - 1``, evenly from one to the next.
+
+    ``low`` and ``high`` are Hz: where the first triangle begins and the last one ends.
+    """
+
+    def __init__(self, num_mel_bins: int, low: float, high: float, nyquist: float) -> None:
+        self.num_mel_bins, self.nyquist = num_mel_bins, nyquist
+        self.start = float(to_mel(low))
+        self.step = float(to_mel(high) - to_mel(low)) / (num_mel_bins + 1)
+
+    def warped(self, bins: Any, factor: float) -> Any:
+        """Bins, fractions of them too -> those that vocal tract length perturbation takes their values from."""
+        hertz = warping.warped(to_hertz(self.start + self.step * (bins + 1)), factor, self.nyquist)
+        return (to_mel(hertz) - self.start) / self.step - 1
+
+    def cepstra(self, num_ceps: int, factor: float) -> Any:
+        """What perturbs orthonormal cepstra of the bins, ``(num_ceps, num_ceps)`` float64."""
+        angles = (np.arange(warping.POINTS) + 0.5) * np.pi / warping.POINTS
+        bins = self.warped(angles * self.num_mel_bins / np.pi - 0.5, factor)
+        return warping.cosine_series(angles, (bins + 0.5) * np.pi / self.num_mel_bins, num_ceps)
+
+
 class MelAnalysis:
     """Samples -> mel energies and the frames' log energy. Raises ConfigError for what the sample rate does not bear."""
 
@@ -103,6 +136,7 @@ class MelAnalysis:
             raise ConfigError("features", f"frames of {self.length} samples each {self.shift}", "expected 2 or more")
         self.window = framing.window(config.window, self.length)
         self.fft_size = 1 << (self.length - 1).bit_length()
+        self.scale = MelScale(config.num_mel_bins, config.low_frequency, highest(config, sample_rate), sample_rate / 2)
         self.triangles = scipy.sparse.csr_array(triangles(config, sample_rate, self.fft_size))
 
     @property

@@ -8,11 +8,12 @@ follow where asked for. Source: Davis and Mermelstein, IEEE Trans. ASSP 28(4), 1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse
 
+from dstoolkit.features import warping
 from dstoolkit.features.deltas import add_deltas
 from dstoolkit.features.mel import MelAnalysis, MelConfig
 from dstoolkit.interfaces import Features
@@ -44,9 +45,13 @@ def cepstral_transform(num_ceps: int, num_mel_bins: int, lifter: float) -> Float
     order, place = np.arange(num_ceps)[:, None], np.arange(num_mel_bins)[None] + 0.5
     cosines = np.sqrt(2.0 / num_mel_bins) * np.cos(np.pi / num_mel_bins * order * place)
     cosines[0] = np.sqrt(1.0 / num_mel_bins)
-    scale = 1 + lifter / 2 * np.sin(np.pi * order / lifter) if lifter else 1.0
-    transform: FloatArray = (cosines * scale).astype(np.float32)
+    transform: FloatArray = (cosines * lifting(num_ceps, lifter)[:, None]).astype(np.float32)
     return transform
+
+
+def lifting(num_ceps: int, lifter: float) -> Any:
+    """What the lifter multiplies each coefficient by, ``(num_ceps,)`` float64."""
+    return 1 + lifter / 2 * np.sin(np.pi * np.arange(num_ceps) / lifter) if lifter else np.ones(num_ceps)
 
 
 class Mfcc(Features):
@@ -79,3 +84,11 @@ class Mfcc(Features):
             if self.config.use_energy:
                 found[place, 0] = energies
         return add_deltas(found, self.config.deltas)
+
+    def warping(self, factor: float) -> FloatArray:
+        config = self.config
+        lifter = lifting(config.num_ceps, config.cepstral_lifter)
+        matrix = self.analysis.scale.cepstra(config.num_ceps, factor) * lifter[:, None] / lifter
+        if config.use_energy:
+            matrix[0] = np.eye(config.num_ceps)[0]  # the frame's energy, no matter where in the spectrum
+        return warping.of_blocks(matrix, config.deltas + 1)

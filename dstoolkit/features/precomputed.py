@@ -8,6 +8,9 @@ Three kinds of file, told apart by their names:
   big-endian by custom, little-endian where the count says so;
 - ``file.npy``: a NumPy array ``(frames, dim)`` of any float type.
 
+Nothing says what the values are. Where the vocal tract length is perturbed, they are taken for the cepstra that Sphinx
+makes of 16 kHz audio by default: the cosine series of 40 logarithms on the mel scale, the first one's weight halved.
+
 A piped entry (``command |``) is refused: nothing here runs a shell.
 """
 
@@ -20,8 +23,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from dstoolkit.errors import DataError
+from dstoolkit.errors import ConfigError, DataError
+from dstoolkit.features import warping
 from dstoolkit.features.deltas import add_deltas
+from dstoolkit.features.mel import MelScale
 from dstoolkit.interfaces import Features
 
 if TYPE_CHECKING:
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
 LOCATION = re.compile(r"(?P<file>.*?)(:(?P<offset>\d+))?(\[[^\]]*\])?", re.DOTALL)  # raw.ark:1234[0:9]
 PIPE = re.compile(r"\|\s*(:\d+)?(\[[^\]]*\])?\s*$")
+SPHINX = MelScale(40, 133.33334, 6855.4976, 8000.0)  # sphinx_fe: -nfilt, -lowerf, -upperf, half of -samprate
+MOST_CEPSTRA = 20  # of more values it is likelier that they are no cepstra
 KALDI_BINARY = b"\0B"  # what every binary matrix of Kaldi begins with
 
 
@@ -81,6 +88,15 @@ class Precomputed(Features):
         if self.config.mean_removal == "utterance" and len(frames):
             frames = frames - frames.mean(axis=0)
         return add_deltas(frames, self.config.deltas)
+
+    def warping(self, factor: float) -> FloatArray:
+        size = self.config.dim
+        if size > MOST_CEPSTRA:
+            expected = f"only cepstra can be warped, {MOST_CEPSTRA} or fewer"
+            raise ConfigError("augment.vtlp", f"precomputed frames of {size} values", expected, "set augment.vtlp=0")
+        weights = np.where(np.arange(size) == 0, np.sqrt(0.5), 1.0)  # Sphinx's coefficients by orthonormal ones
+        matrix = SPHINX.cepstra(size, factor) * weights[:, None] / weights
+        return warping.of_blocks(matrix, self.config.deltas + 1)
 
     def _read(self, location: str) -> Any:
         if PIPE.search(location):

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.fft
 
 from dstoolkit.errors import ConfigError
-from dstoolkit.features import framing
+from dstoolkit.features import framing, warping
 from dstoolkit.interfaces import Features
 
 if TYPE_CHECKING:
@@ -84,3 +84,8 @@ class Spectrogram(Features):
             power = (np.square(spectrum.real) + np.square(spectrum.imag)) * self.scale
             np.log(power + np.float32(self.config.floor), out=found[place])
         return found
+
+    def warping(self, factor: float) -> FloatArray:
+        spacing = self.sample_rate / self.length  # Hz from one point to the next
+        hertz = warping.warped(np.arange(self.points) * spacing, factor, self.sample_rate / 2)
+        return warping.interpolation(hertz / spacing, self.points)

@@ -61,8 +61,11 @@ class Frames:
         self.speakers = speaker_statistics(archive) if cmvn.kind == "speaker" else {}
 
     def __getitem__(self, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        statistics = self.speakers.get(self.archive.speakers[index])
-        return self.cmvn.apply(self.archive.frames(index), statistics)
+        return self.normalised(index, self.archive.frames(index))
+
+    def normalised(self, index: int, frames: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """``frames``, which are some form of the utterance's own, normalised as they are."""
+        return self.cmvn.apply(frames, self.speakers.get(self.archive.speakers[index]))
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dstoolkit.features.augment import Augment, resample
+from dstoolkit.features.augment import Augment, between, spread
 
 OFF = Augment(frequency_masks=0, time_masks_per_second=0.0, stretch=0.0)
 SHIFT = 0.01  # s
@@ -82,13 +82,44 @@ def test_stretch_spreads_evenly():
 
 def test_stretching_a_ramp_gives_a_ramp():
     ramp = np.arange(10, dtype=np.float32)[:, None]
-    np.testing.assert_allclose(resample(ramp, 19)[:, 0], np.arange(19) / 2, atol=1e-6)
-    assert np.array_equal(resample(ramp, 10), ramp)
-    assert resample(ramp, 1).shape == (1, 1)
-    assert np.array_equal(resample(ramp[:1], 3), np.zeros((3, 1)))
+    np.testing.assert_allclose(between(ramp, spread(10, 19))[:, 0], np.arange(19) / 2, atol=1e-6)
+    assert np.array_equal(between(ramp, spread(10, 10)), ramp)
+    assert between(ramp, spread(10, 1)).shape == (1, 1)
+    assert np.array_equal(between(ramp[:1], spread(1, 3)), np.zeros((3, 1)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(2, 400), st.floats(0.001, 5.0), st.integers(0, 2**32 - 1))
+def test_time_warp_moves_the_inside_and_keeps_ends_and_order(count, reach, seed):
+    ramp = np.arange(count, dtype=np.float32)[:, None]
+    found = apply(dataclasses.replace(OFF, time_warp=reach), ramp, seed)[:, 0]
+    assert len(found) == count
+    assert (found[0], found[-1]) == (0, count - 1)
+    assert (np.diff(found) >= 0).all()
+    assert np.abs(found - ramp[:, 0]).max() <= reach / SHIFT + 1e-3
+
+
+def test_time_warp_reaches_as_far_as_it_says():
+    ramp = np.arange(400, dtype=np.float32)[:, None]
+    augment = dataclasses.replace(OFF, time_warp=0.4)
+    moved = [(apply(augment, ramp, seed) - ramp).ravel() for seed in range(200)]
+    assert max(each.max() for each in moved) > 36
+    assert min(each.min() for each in moved) < -36
+
+
+def test_time_masks_hide_no_more_than_their_share():
+    augment = dataclasses.replace(OFF, time_masks_per_second=1.0, time_width=1.0, time_share=0.1)
+    hidden = [int((apply(augment, ones(50), seed) == 0).all(axis=1).sum()) for seed in range(100)]
+    assert set(hidden) == set(range(6))  # one mask: 0 to 5 of 50 frames
 
 
 def test_refuses_impossible_options():
-    for options in {"frequency_masks": -1}, {"time_width": -0.1}, {"stretch": 0.6}, {"stretch": -0.1}:
+    for options in (
+        {"frequency_masks": -1},
+        {"time_width": -0.1},
+        {"stretch": 0.6},
+        {"stretch": -0.1},
+        {"time_share": 0},
+    ):
         with pytest.raises(ValueError, match=r"expected|must not"):
             Augment(**options)
