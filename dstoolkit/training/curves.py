@@ -81,11 +81,11 @@ class Curves:
             axis.yaxis.set_label_coords(-0.075, 0.5)
             axis.grid(alpha=0.25, linewidth=0.6)
             axis.spines[["top", "right"]].set_visible(False)
-        self.axes[0].set_yscale("log")
+        self.axes[0].set_yscale("log", nonpositive="mask")
         self.axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         self.axes[0].yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
         self.axes[0].yaxis.set_minor_formatter(NullFormatter())
-        self.axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
+        self.axes[2].yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
         self.axes[2].set_xlabel("epoch")
         self.axes[2].xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -108,7 +108,7 @@ class Curves:
         self.axes[1].set_ylim(0, min(105.0, max(1.05 * highest, 1.0)))
         self.axes[2].set_ylim(bottom=0)
         for axis in self.axes[:2]:
-            axis.legend(loc="upper right", framealpha=0.9, edgecolor="none", fontsize=9)
+            axis.legend(loc="upper right", framealpha=0.7, edgecolor="none", fontsize=9)
 
 
 def _short(number: float | None) -> str:
