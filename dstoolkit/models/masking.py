@@ -6,8 +6,14 @@ padding.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
@@ -27,26 +33,134 @@ def reversal(lengths: Tensor, frames: int) -> Tensor:
 
 
 def take_frames(batch: Tensor, index: Tensor) -> Tensor:
-    """``batch[b, index[b, t]]`` as ``(batch, frames, dim)``."""
-    return batch.gather(1, index[:, :, None].expand(-1, -1, batch.shape[2]))
+    """``batch[b, index[b, t]]`` as ``(batch, frames, dim)``, for an ``index`` of ``reversal``'s."""
+    taken: Tensor = _Take.apply(batch, index)  # type: ignore[no-untyped-call]
+    return taken
+
+
+class _Take(torch.autograd.Function):
+    """A reversal undoes itself, so its gradient is the gradient reversed. Rows are copied whole: on a CPU that takes a
+    fraction of ``gather``'s time, and of that of ``scatter_add``, its derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, batch: Tensor, index: Tensor) -> Tensor:
+        first = torch.arange(len(batch), device=index.device)[:, None] * batch.shape[1]
+        rows = (index + first).flatten()
+        ctx.save_for_backward(rows)
+        return batch.reshape(-1, batch.shape[2]).index_select(0, rows).view_as(batch)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (rows,) = ctx.saved_tensors
+        return gradient.reshape(-1, gradient.shape[2]).index_select(0, rows).view_as(gradient), None
 
 
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation over all the utterances' frames, without padding (Ioffe & Szegedy 2015; sequence-wise as in
-    Laurent et al. 2016 and Deep Speech 2). Padding comes out as 0."""
+    Laurent et al. 2016 and Deep Speech 2). Padding, which must be finite, comes out as 0.
+
+    ``group``: the processes of ``torch.distributed`` whose frames count together; None: this one's alone. ``idle``:
+    this process's batch stands in for none; it counts for nothing, but the others are not kept waiting. Statistics are
+    float32 under autocast, and the same bits in every process. Copies and pickles have no group.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(dim)
+        self.group: ProcessGroup | None = None
+        self.idle = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "group": None}
 
     def forward(self, batch: Tensor, lengths: Tensor) -> Tensor:
         """``(batch, frames, dim)`` -> the same shape."""
         flat = batch.reshape(-1, batch.shape[2])
-        own = frame_mask(lengths, batch.shape[1]).flatten().nonzero()[:, 0]
-        if self.training and len(own) < 2:
-            return zero_padding(batch, lengths)  # one frame has no variance
-        normed = self.norm(flat.index_select(0, own))
-        return torch.zeros_like(flat, dtype=normed.dtype).index_copy(0, own, normed).view_as(batch)
+        own = frame_mask(lengths, batch.shape[1]).flatten()
+        if not self.training:
+            output: Tensor = self.norm(flat) * own[:, None].to(flat.dtype)
+            return output.view_as(batch)
+        weight, bias = self.norm.weight, self.norm.bias
+        mask = own.to(weight.dtype) * (0.0 if self.idle else 1.0)
+        with torch.autocast(batch.device.type, enabled=False):
+            found = _Normalise.apply(flat, mask, weight, bias, self.norm.eps, self.group)  # type: ignore[no-untyped-call]
+            output, *statistics = found
+            self._track(*statistics)
+        return output.view_as(batch)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        """Running statistics, as torch's; one frame has no variance, and changes nothing."""
+        share = (count > 1).to(count.dtype) * (self.norm.momentum or 0.0)
+        running = dict(self.norm.named_buffers())
+        running["num_batches_tracked"].add_(1)
+        running["running_mean"].lerp_(mean, share)
+        running["running_var"].lerp_(variance * count / (count - 1).clamp(min=1), share)
+
+
+def synchronise(model: nn.Module, group: ProcessGroup | None) -> None:
+    """Let the batch norms of ``model`` count the frames of all of ``group``'s processes; None: of this one alone."""
+    for module in model.modules():
+        if isinstance(module, MaskedBatchNorm):
+            module.group = group
+
+
+def idle(model: nn.Module, value: bool) -> None:
+    """Say whether this process's next batch is only a stand-in, which the statistics of the group shall ignore."""
+    for module in model.modules():
+        if isinstance(module, MaskedBatchNorm):
+            module.idle = value
+
+
+class _Normalise(torch.autograd.Function):
+    """Frames ``(n, dim)`` to mean 0 and variance 1 where the ``mask`` ``(n,)`` is 1, and 0 where it is 0.
+
+    With c = mask (x - mean), r = 1 / sqrt(variance + eps) and N frames in all processes: y = mask (w r c + b), and
+    dx = mask w r (g - sum(g) / N - c r^2 sum(g c) / N), whose sums run over all processes (Ioffe & Szegedy 2015,
+    section 3). Sums by a mask are matrix products and what can be done in place is: on a CPU that takes half the
+    time of choosing the frames, and nothing waits for their number on a GPU.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, eps: float, group: ProcessGroup | None
+    ) -> tuple[Tensor, ...]:
+        x32 = x.to(weight.dtype)
+        count, sums = _total(group, mask.sum()[None], mask @ x32)
+        many = count.clamp(min=1)
+        mean = sums / many
+        centred = (x32 - mean).mul_(mask[:, None])
+        scaled = centred.square()
+        variance = _total(group, mask @ scaled)[0] / many
+        rate = (variance + eps).rsqrt()
+        torch.mul(centred, weight * rate, out=scaled)
+        ctx.group = group
+        ctx.save_for_backward(centred, mask, weight, rate, many)
+        ctx.mark_non_differentiable(mean, variance, count)
+        return scaled.addcmul_(mask[:, None], bias).to(x.dtype), mean, variance, count
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        centred, mask, weight, rate, many = ctx.saved_tensors
+        with torch.autocast(gradient.device.type, enabled=False):
+            g = gradient.to(weight.dtype)
+            work = g * centred
+            shift, scale = mask @ g, mask @ work
+            everywhere, slope = _total(ctx.group, shift, scale)
+            torch.sub(g, everywhere / many, out=work)
+            work.addcmul_(centred, -rate.square() * slope / many)
+            work.mul_(weight * rate).mul_(mask[:, None])
+        return work.to(gradient.dtype), None, rate * scale, shift, None, None
+
+
+def _total(group: ProcessGroup | None, *sums: Tensor) -> tuple[Tensor, ...]:
+    """Each vector's sum over the processes of the group, by one exchange."""
+    if group is None:
+        return sums
+    flat = torch.cat(sums)
+    dist.all_reduce(flat, group=group)
+    return torch.split(flat, [len(each) for each in sums])
 
 
 class SequenceDropout(nn.Module):
