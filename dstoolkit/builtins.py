@@ -105,6 +105,6 @@ def dstoolkit_make_optimizer(
 def dstoolkit_make_scheduler(
     settings: Mapping[str, Any], optimizer: torch.optim.Optimizer, total_steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler | None:
-    from dstoolkit.training.optim import make_scheduler
+    from dstoolkit.training.schedules import make_scheduler
 
     return make_scheduler(settings, optimizer, total_steps)

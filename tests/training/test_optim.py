@@ -1,62 +1,108 @@
-"""Schedules against their formulas, averages against theirs."""
+"""Optimizers against their formulas in float64, and what is refused."""
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import pytest
 import torch
 
-from dstoolkit.training.optim import Average, make_optimizer, make_scheduler
+from dstoolkit.errors import ConfigError, Faults
+from dstoolkit.training.optim import chosen, make_optimizer
+
+GRADIENTS = np.random.default_rng(0).normal(size=(20, 5))
 
 
-def rates(settings, steps):
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
-    scheduler = make_scheduler(settings, optimizer, steps)
-    found = []
-    for _ in range(steps):
-        found.append(optimizer.param_groups[0]["lr"])
+def parameter(dtype: torch.dtype = torch.float32) -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=dtype))
+
+
+def trained(settings: dict[str, object]) -> np.ndarray:
+    weights = parameter()
+    optimizer = make_optimizer(settings, iter([weights]))
+    for gradient in GRADIENTS:
+        weights.grad = torch.from_numpy(gradient.astype(np.float32))
         optimizer.step()
-        scheduler.step()
-    return found
+    return weights.detach().numpy()
 
 
-def test_cosine_rises_linearly_then_falls_to_nothing():
-    found = rates({"name": "cosine", "warmup": 0.25}, 100)
-    assert found[:24] == pytest.approx([2.0 * (step + 1) / 25 for step in range(24)])
-    assert max(found) == pytest.approx(2.0)
-    middle = 0.25 + 0.75 / 2
-    assert found[int(middle * 100) - 1] == pytest.approx(1 + math.cos(math.pi * (0.62 - 0.25) / 0.75), abs=1e-6)
-    assert found[-1] == pytest.approx(0.0, abs=1e-9)
+def adam(decoupled: float, coupled: float) -> np.ndarray:
+    """Algorithm 1 of Kingma & Ba 2015 and 2 of Loshchilov & Hutter 2019, betas 0.9 and 0.98, rate 0.01."""
+    weights, first, second = np.linspace(-1, 1, 5), np.zeros(5), np.zeros(5)
+    for step, given in enumerate(GRADIENTS, 1):
+        gradient = given + coupled * weights
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.98 * second + 0.02 * gradient**2
+        change = (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.98**step)) + 1e-8)
+        weights = weights - 0.01 * (change + decoupled * weights)
+    return weights
 
 
-def test_constant_stays_after_the_warm_up():
-    found = rates({"name": "constant", "warmup": 0.1}, 50)
-    assert found[:4] == pytest.approx([0.4, 0.8, 1.2, 1.6])
-    assert found[5:] == [2.0] * 45
+def nesterov(momentum: float, decay: float) -> np.ndarray:
+    """Sutskever et al. 2013, in the form that looks ahead from the new velocity; the first velocity is the gradient."""
+    weights, velocity = np.linspace(-1, 1, 5), np.zeros(5)
+    for given in GRADIENTS:
+        gradient = given + decay * weights
+        velocity = momentum * velocity + gradient
+        weights = weights - 0.01 * (gradient + momentum * velocity)
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"name": "adamw", "weight_decay": 0.3}, adam(0.3, 0.0)),
+        ({"name": "adamw", "weight_decay": 0.3, "fused": False}, adam(0.3, 0.0)),
+        ({"name": "adam", "weight_decay": 0.3}, adam(0.0, 0.3)),
+        ({"name": "sgd", "weight_decay": 0.3}, nesterov(0.9, 0.3)),
+        ({"name": "sgd", "weight_decay": 0.0, "momentum": 0.5}, nesterov(0.5, 0.0)),
+        ({"name": "sgd", "weight_decay": 0.0, "momentum": 0.0}, nesterov(0.0, 0.0)),
+    ],
+)
+def test_steps_are_the_papers(settings, expected):
+    np.testing.assert_allclose(trained({"lr": 0.01, **settings}), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_steps_are_fused_where_torch_can_and_the_user_does_not_choose(name):
+    def fused(dtype: torch.dtype = torch.float32, **options: bool) -> bool:
+        optimizer = make_optimizer({"name": name, "lr": 0.1, **options}, [parameter(dtype)])
+        return bool(optimizer.param_groups[0]["fused"])
+
+    assert fused()
+    assert not fused(fused=False)
+    assert not fused(foreach=True)
+    assert not fused(differentiable=True)
+    assert not fused(torch.float64)
+    assert fused(torch.float64, fused=True)
 
 
 def test_names_of_others_are_left_to_others():
-    parameters = [torch.nn.Parameter(torch.zeros(1))]
-    assert make_optimizer({"name": "lion", "lr": 1.0}, parameters) is None
-    assert make_scheduler({"name": "noam"}, torch.optim.SGD(parameters, lr=1.0), 10) is None
-    optimizer = make_optimizer({"name": "sgd", "lr": 0.5, "weight_decay": 0.0, "momentum": 0.8}, parameters)
-    assert isinstance(optimizer, torch.optim.SGD)
-    assert optimizer.defaults["nesterov"]
-    assert optimizer.defaults["momentum"] == 0.8
+    assert make_optimizer({"name": "lion", "lr": 1.0}, [parameter()]) is None
 
 
-def test_average_follows_its_formula_and_copies_buffers():
-    model = torch.nn.BatchNorm1d(1)
-    average = Average(model, 0.5)
-    expected = 1.0
-    for step in range(1, 30):
-        with torch.no_grad():
-            model.weight.fill_(float(step))
-            model.running_mean.fill_(float(-step))
-        average.update(model, step)
-        decay = min(0.5, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * step
-        assert average.model.weight.item() == pytest.approx(expected, rel=1e-5)
-        assert average.model.running_mean.item() == -step
-    assert not average.model.training
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "adamw", "beta": 1}, "train.optimizer.beta: no such option; did you mean 'betas'?"),
+        ({"name": "sgd", "nesterov": "no"}, "train.optimizer.nesterov: 'no'; expected true or false"),
+        ({"name": "sgd", "momentum": "much"}, "train.optimizer: "),
+        ({"name": "adamw", "betas": [0.9, 2.0]}, "train.optimizer: Invalid beta parameter at index 1: 2.0"),
+        ({"name": "sgd", "momentum": 0, "nesterov": True}, "train.optimizer: Nesterov momentum requires a momentum"),
+        ({"name": "adamw", "fused": True, "foreach": True}, "train.optimizer: `fused` and `foreach` cannot"),
+        ({"name": "adamww"}, "train.optimizer: no optimizer 'adamww'; did you mean 'adamw'?"),
+        ({"name": "sgdm"}, "train.optimizer: no optimizer 'sgdm'; did you mean 'sgd'?"),
+        ({"name": "muon"}, "train.optimizer: no optimizer 'muon'; expected one of: adamw, adam, sgd; see docs/"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings, message):
+    with pytest.raises(ConfigError) as refused:
+        chosen("optimizer", {"lr": 0.1, "weight_decay": 0.0, **settings}, parameters=[parameter()])
+    assert str(refused.value).startswith(message)
+
+
+def test_all_faults_at_once():
+    with pytest.raises(
+        Faults, match=r"^train\.optimizer\.momentun: no such option; did you mean 'momentum'\?\n"
+    ) as refused:
+        make_optimizer({"name": "sgd", "lr": 0.1, "momentun": 0.8, "fused": "yes"}, [parameter()])
+    assert len(refused.value.faults) == 2
