@@ -3,12 +3,15 @@
 Masks and the warp of time follow SpecAugment (Park et al. 2019, arXiv:1904.08779): bands of neighbouring dimensions and
 stretches of time set to 0, which is the mean of normalised features, so they come after mean normalisation. Here the
 number of time masks grows with the utterance. Stretching changes the tempo, and keeps the pitch, by linear
-interpolation along time. Vocal tract length perturbation (``warping.py``) comes before normalisation.
+interpolation along time. Vocal tract length perturbation (``warping.py``) comes before normalisation. What is done to
+audio is in ``perturb.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +39,13 @@ class Augment:
     stretch: float = 0.12  # the tempo is multiplied by a factor within 1 +- this
     time_warp: float = 0.0  # s: one moment is moved by up to so much, what is before and after follows
     vtlp: float = 0.0  # frequencies are multiplied by a factor within 1 +- this, as of other vocal tracts
+    speed: tuple[float, ...] = ()  # of the audio, pitch and tempo; one of these for each utterance, all equally likely
+    volume: float = 0.0  # dB: the audio is so much louder or quieter at most
+    noise: str = ""  # a folder of recordings, any depth: one is added to an utterance
+    noise_snr: tuple[float, float] = (5.0, 20.0)  # dB that the noise lies below, from and to
+    noise_probability: float = 0.5  # that an utterance is given noise
+    reverberation: str = ""  # a folder of impulse responses, any depth
+    reverberation_probability: float = 0.5  # that an utterance is put into one's room
 
     def __post_init__(self) -> None:
         if min(self.frequency_masks, self.frequency_width, self.time_masks_per_second, self.time_width) < 0:
@@ -44,9 +54,28 @@ class Augment:
             raise ValueError(f"time_share is {self.time_share:g}; expected above 0, to 1")
         if self.time_warp < 0:
             raise ValueError(f"time_warp is {self.time_warp:g}; expected 0 or more")
+        self._check_audio()
         for name in ("stretch", "vtlp"):
             if not 0 <= getattr(self, name) <= 0.5:
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 to 0.5")
+
+    def _check_audio(self) -> None:
+        if not all(0.5 <= each <= 2 for each in self.speed):
+            raise ValueError(f"speed is {list(self.speed)}; expected factors of 0.5 to 2, such as [0.9, 1.0, 1.1]")
+        if self.volume < 0 or self.noise_snr[0] > self.noise_snr[1]:
+            raise ValueError("volume must not be negative, nor noise_snr fall from one value to the next")
+        for name in ("noise_probability", "reverberation_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 to 1")
+
+    @property
+    def of_audio(self) -> list[str]:
+        """The options in use that change audio, for which frames must be computed anew."""
+        return [name for name in ("speed", "volume", "noise", "reverberation") if getattr(self, name)]
+
+    def inputs(self) -> Mapping[str, Path]:
+        """The folders that the options name, by option: for the stamp."""
+        return {name: Path(getattr(self, name)) for name in ("noise", "reverberation") if getattr(self, name)}
 
     def warper(self, features: Features) -> Warper | None:
         """What perturbs the vocal tract length of frames of these features, if it is to be. Raises ConfigError."""

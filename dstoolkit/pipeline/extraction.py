@@ -182,6 +182,11 @@ def _too_short(utterance_id: str, samples: int, rate: int, name: str) -> DataErr
     return DataError(f"utterance {utterance_id!r}", found, f"too short for one frame of {name!r}", "leave it out")
 
 
+def listen(utterance: Utterance, rate: int, channel: audio.Channel) -> FloatArray:
+    """The utterance's samples as features are extracted from them, at ``rate`` Hz. Raises DataError."""
+    return audio.read(utterance.path, start=utterance.start, end=utterance.end, channel=channel, rate=rate)[0]
+
+
 @dataclass(frozen=True)
 class _Task:
     """One utterance -> its frames and seconds, or the fault that stands against them; runs in the workers."""
@@ -203,12 +208,10 @@ class _Task:
         return frames, len(frames) * self.features.frame_shift
 
     def _hear(self, utterance: Utterance) -> tuple[FloatArray, float]:
-        samples, rate = audio.read(
-            utterance.path, start=utterance.start, end=utterance.end, channel=self.channel, rate=self.rate
-        )
+        samples = listen(utterance, self.rate, self.channel)
         if self.features.num_frames(len(samples)) == 0:
-            raise _too_short(utterance.id, len(samples), rate, self.features.name)
-        return self.features.extract(samples), len(samples) / rate
+            raise _too_short(utterance.id, len(samples), self.rate, self.features.name)
+        return self.features.extract(samples), len(samples) / self.rate
 
 
 def _write(writer: ArchiveWriter, data: DataDir, results: Iterable[Any]) -> None:

@@ -1,30 +1,48 @@
 """What a training hears of an utterance: normalised frames, as they are or augmented anew each time.
 
-In this order: the vocal tract length is perturbed (``features/warping.py``), the frames are normalised, then stretched
-and masked (``features/augment.py``). Everything random comes from one generator per utterance, which the training
-seeds by the run's seed, the epoch and the utterance's index: neither the batch nor the process matters.
+In this order: the audio is perturbed (``features/perturb.py``) and its features are extracted anew, the vocal tract
+length is perturbed (``features/warping.py``), the frames are normalised, then stretched and masked
+(``features/augment.py``). Where no option asks for the audio, or none of it was drawn, frames come from the archive.
+
+Everything random comes from one generator per utterance, in that order, which the training seeds by the run's seed,
+the epoch and the utterance's index: neither the batch nor the process matters.
 """
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dstoolkit import plugins
+from dstoolkit import plugins, stamp
 from dstoolkit.config import Choice
+from dstoolkit.data import audio, recordings
 from dstoolkit.data.archive import Archive
+from dstoolkit.data.datadir import DataDir
+from dstoolkit.errors import ConfigError, DataError, Faults, few
+from dstoolkit.features import perturb
 from dstoolkit.features.augment import Augment
 from dstoolkit.features.cmvn import Cmvn
-from dstoolkit.interfaces import Features, FloatArray
+from dstoolkit.features.perturb import Perturbation
+from dstoolkit.interfaces import Features, Utterance
+from dstoolkit.pipeline.extraction import listen
 from dstoolkit.pipeline.recognition import Frames
+
+if TYPE_CHECKING:
+    from dstoolkit.interfaces import FloatArray
+
+SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".sph"}  # endings of audio files in a folder
+
+log = logging.getLogger("dstoolkit")
 
 
 class Source:
     """An archive's utterances by index: ``(frames, dim)`` float32. Picklable, to prepare batches in other processes."""
 
-    def __init__(self, archive: Archive, cmvn: Cmvn, augment: Augment) -> None:
-        self.archive, self.augment = archive, augment
+    def __init__(self, archive: Archive, cmvn: Cmvn, augment: Augment, ear: Ear | None = None) -> None:
+        self.archive, self.augment, self.ear = archive, augment, ear
         self._frames = Frames(archive, cmvn)
         self._warper = augment.warper(extractor(archive)) if augment.vtlp else None
 
@@ -33,16 +51,21 @@ class Source:
         return self._frames[index]
 
     def frames(self, index: int, rng: np.random.Generator) -> FloatArray:
-        """Augmented by ``rng`` alone, so seed it by run, epoch and ``index``."""
-        heard = self.archive.frames(index)
+        """Augmented by ``rng`` alone, so seed it by run, epoch and ``index``. Raises DataError for unreadable audio."""
+        heard = self.ear.hear(index, rng) if self.ear else None
+        if heard is None:
+            heard = self.archive.frames(index)
         if self._warper:
             heard = self._warper.apply(heard, rng)
         return self.augment.apply(self._frames.normalised(index, heard), rng, self.archive.frame_shift)
 
 
 def source(archive: Archive, data_dir: Path, cmvn: Cmvn, augment: Augment) -> Source:
-    """The utterances of an archive, which was made from ``data_dir``. Raises ConfigError or PluginError."""
-    return Source(archive, cmvn, augment)
+    """The utterances of the archive of ``data_dir``, whose audio is opened only where ``augment`` changes it.
+
+    Raises ConfigError, PluginError, DataError or Faults.
+    """
+    return Source(archive, cmvn, augment, Ear(archive, data_dir, augment) if augment.of_audio else None)
 
 
 def extractor(archive: Archive) -> Features:
@@ -50,3 +73,94 @@ def extractor(archive: Archive) -> Features:
     cls, settings = plugins.choose("features", Choice(archive.extractor, archive.config, str(archive.path)))
     found: Features = cls(settings, archive.sample_rate)
     return found
+
+
+class Ear:
+    """Computes features of perturbed audio as ``features extract`` did of the audio as it is. Picklable.
+
+    Raises ConfigError where the archive was not made from audio, DataError or Faults for the folders.
+    """
+
+    def __init__(self, archive: Archive, data_dir: Path, augment: Augment) -> None:
+        self.augment, self.rate = augment, archive.sample_rate
+        self.features = extractor(archive)
+        if self.features.source != "wav.scp":
+            found = f"{archive.extractor!r} reads '{self.features.source}', not audio"
+            wanted = " and ".join(f"augment.{name}" for name in augment.of_audio)
+            raise ConfigError(wanted, found, "", "extract features from audio, or leave these options out")
+        self.utterances = _in_order(archive, DataDir.read(data_dir))
+        made = stamp.read(archive.path)
+        self.channel: audio.Channel = made.config.get("channel") if made else None
+        self.responses = Sounds("reverberation", augment.reverberation, self.rate)
+        self.noises = Sounds("noise", augment.noise, self.rate)
+
+    def hear(self, index: int, rng: np.random.Generator) -> FloatArray | None:
+        """``(frames, dim)`` of one utterance, perturbed by ``rng``; None where nothing was drawn."""
+        drawn = Perturbation.draw(self.augment, len(self.responses), len(self.noises), rng)
+        return None if drawn == Perturbation() else self.extract(index, drawn)
+
+    def extract(self, index: int, drawn: Perturbation) -> FloatArray:
+        """``(frames, dim)``, not normalised. Speed is left alone where there would be no frame."""
+        samples = listen(self.utterances[index], self.rate, self.channel)
+        if drawn.speed != 1:
+            faster = audio.resample(samples, round(self.rate * drawn.speed), self.rate)
+            samples = faster if self.features.num_frames(len(faster)) else samples
+        if drawn.response is not None:
+            samples = perturb.reverberate(samples, self.responses.whole(drawn.response))
+        if drawn.noise is not None:
+            samples = perturb.mix(samples, self.noises.stretch(drawn.noise, drawn.place, len(samples)), drawn.snr)
+        return self.features.extract(perturb.amplify(samples, drawn.gain))
+
+
+def _in_order(archive: Archive, data: DataDir) -> list[Utterance]:
+    """The utterances of the archive, in its order. Raises DataError."""
+    known = {each.id: each for each in data.utterances}
+    lacking = [each for each in archive.utterance_ids if each not in known]
+    if data.source != "wav.scp" or lacking:
+        found = f"no audio of {few(lacking)}" if lacking else f"holds '{data.source}'"
+        raise DataError(data.path, found, f"expected the recordings that '{archive.path}' was made from")
+    return [known[each] for each in archive.utterance_ids]
+
+
+class Sounds:
+    """The audio files below a folder, by index in the order of their paths; none for the folder ``""``.
+
+    Of several channels the first is heard. Other rates are resampled to ``rate``. Raises DataError or Faults for a
+    folder without audio and for files that are none. ``option`` is what named the folder.
+    """
+
+    def __init__(self, option: str, folder: str, rate: int) -> None:
+        self.rate, self.paths = rate, _audio_below(option, Path(folder)) if folder else []
+        found = recordings.open_all(self.paths)
+        Faults.check(each for each in found.values() if isinstance(each, DataError))
+        self.infos = [each for each in found.values() if isinstance(each, audio.AudioInfo)]
+        other = sum(each.rate != rate for each in self.infos)
+        if other:
+            log.info("augment.%s: %d of %d files are resampled to %d Hz", option, other, len(self.paths), rate)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def whole(self, index: int) -> FloatArray:
+        return audio.read(self.paths[index], channel=0, rate=self.rate)[0]
+
+    def stretch(self, index: int, place: float, count: int) -> FloatArray:
+        """``(count,)`` samples from somewhere in a file, where ``place`` 0 is the first such stretch and 1 the last.
+
+        A file that is shorter is repeated, from its beginning.
+        """
+        spare = self.infos[index].duration - count / self.rate
+        if spare <= 0:
+            return perturb.fill(self.whole(index), count)
+        start = place * spare
+        end = start + count / self.rate
+        return perturb.fill(audio.read(self.paths[index], start=start, end=end, channel=0, rate=self.rate)[0], count)
+
+
+def _audio_below(option: str, folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise DataError(folder, "no such folder", f"augment.{option} names it")
+    paths = sorted(each for each in folder.rglob("*") if each.suffix.lower() in SOUNDS and each.is_file())
+    if not paths:
+        raise DataError(folder, "no audio", f"augment.{option} names it; expected {', '.join(sorted(SOUNDS))} below it")
+    return [str(each.absolute()) for each in paths]
