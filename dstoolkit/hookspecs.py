@@ -87,7 +87,8 @@ def dstoolkit_make_scheduler(
 ) -> torch.optim.lr_scheduler.LRScheduler | None:
     """A learning-rate scheduler, stepped once per optimizer step, for ``settings`` (``train.scheduler``), or None.
 
-    Called once when a training starts or goes on. Since API 1.
+    A ``ReduceLROnPlateau`` is stepped after each validation instead, with its loss. Checkpoints keep ``state_dict()``,
+    which must be of plain values. Called once when a training starts or goes on. Since API 1.
     """
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import math
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,12 +16,34 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from dstoolkit import config
 from dstoolkit.errors import ConfigError, Faults
 from dstoolkit.training.optim import chosen
 from dstoolkit.training.schedules import SCHEDULES, after_epoch, after_step, make_scheduler
 
+DOCS = Path(__file__).resolve().parents[2] / "docs/configuration.md"
 PEAK = 2.0
 LOSSES = (3.0, 2.0, 2.5, 2.4, 2.3, 2.2, 2.1, 1.0, 1.1, 1.2, float("nan"), 1.3)
+
+
+def documented() -> dict[str, dict[str, object]]:
+    """Schedule -> option -> default, as the table of docs/configuration.md has them."""
+    text = DOCS.read_text(encoding="utf-8").partition("\n### Schedules\n")[2]
+    found: dict[str, dict[str, object]] = {}
+    options: dict[str, object] = {}
+    for name, option, default in re.findall(r"^\| `?(\w*)`? ?\| `?(\w*)`? ?\| `?([^|`]*)`? ?\|", text, re.MULTILINE):
+        if name != "schedule":
+            options = found.setdefault(name, {}) if name else options
+            options.update({option: config.parse_value(default.strip())} if option else {})
+    return found
+
+
+def test_every_schedule_and_option_is_documented():
+    ours = {
+        name: {each.name: each.default for each in dataclasses.fields(kind) if each.name != "warmup"}
+        for name, kind in SCHEDULES.items()
+    }
+    assert documented() == ours
 
 
 def make_optimizer(kind=torch.optim.SGD, **options):
@@ -185,10 +210,9 @@ def test_any_number_of_steps_has_a_rate_from_above_0_to_the_peak(name, steps, pe
     found = rates({"name": name, "warmup": percent / 100}, steps, extra, make_optimizer(momentum=0.9))
     assert all(0 <= each <= PEAK * (1 + 1e-12) for each in found)
     assert all(each > 0 for each in found[: steps - 1])
-    if name != "noam":
-        assert found[steps:] == pytest.approx([found[steps - 1]] * extra)
-    if steps * percent >= 100 and name != "noam":
-        assert max(found) > 0.4 * PEAK
+    assert found[steps:] == pytest.approx([found[steps - 1]] * extra)
+    if steps >= 10:
+        assert max(found) > (0.3 if name == "noam" and percent < 10 else 0.8) * PEAK
 
 
 @pytest.mark.parametrize("settings", [{"name": name, "warmup": 0.1} for name in ("onecycle", "cosine", "plateau")])
