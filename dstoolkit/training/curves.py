@@ -28,8 +28,8 @@ MARKED = 60  # more epochs than this are lines without a dot each
 
 
 def best(history: Sequence[Mapping[str, Any]]) -> int:
-    """The place of the best epoch: lowest WER, then lowest loss of the validation; the first of several."""
-    return min(range(len(history)), key=lambda at: [value(history[at], name) for name in ("dev_wer", "dev_loss")])
+    """The place of the best epoch: lowest WER, then lowest loss of the validation; the last of several."""
+    return min(range(len(history)), key=lambda at: (value(history[at], "dev_wer"), value(history[at], "dev_loss"), -at))
 
 
 def value(metrics: Mapping[str, Any], name: str) -> float:
@@ -98,17 +98,19 @@ class Curves:
         self.marks[1].set_label(f"best: epoch {found['epoch']}, WER {wer} %, CER {cer} %")
 
     def _scale(self, history: Sequence[Mapping[str, Any]]) -> None:
-        last = history[-1]["epoch"]
-        self.axes[0].set_xlim(history[0]["epoch"] - 0.02 * last, last + max(1.0, 0.02 * last))
-        for axis in self.axes:
-            axis.relim()
-            axis.autoscale_view(scalex=False)
-        rates = [value(each, name) for each in history for name in ("dev_wer", "dev_cer")]
-        highest = max((each for each in rates if math.isfinite(each)), default=100.0)
-        self.axes[1].set_ylim(0, min(105.0, max(1.05 * highest, 1.0)))
-        self.axes[2].set_ylim(bottom=0)
+        first, last = history[0]["epoch"], history[-1]["epoch"]
+        self.axes[0].set_xlim(first - 0.02 * last, last + max(1.0, 0.02 * last))
+        losses = [each for each in _finite(history, "train_loss", "dev_loss") if each > 0] or [1.0]
+        self.axes[0].set_ylim(min(losses) / 1.2, 1.2 * max(losses))
+        self.axes[1].set_ylim(0, min(105.0, 1.05 * max([*_finite(history, "dev_wer", "dev_cer"), 1.0])))
+        self.axes[2].set_ylim(0, 1.1 * max(_finite(history, "lr"), default=0.0) or 1.0)
         for axis in self.axes[:2]:
             axis.legend(loc="upper right", framealpha=0.7, edgecolor="none", fontsize=9)
+
+
+def _finite(history: Sequence[Mapping[str, Any]], *names: str) -> list[float]:
+    values = [value(each, name) for each in history for name in names]
+    return [each for each in values if math.isfinite(each)]
 
 
 def _short(number: float | None) -> str:

@@ -1,15 +1,14 @@
 """Trouble of a training, named in one line each, with what to do.
 
-Each kind is named at most once in ``EVERY`` epochs, also by a run that was stopped and goes on: ``state_dict`` goes into
-the checkpoint, and holds plain values only. Every process of a training may keep a ``Health``; the one that speaks for
-all passes ``epoch`` its metrics.
+Each kind is named at most once in ``EVERY`` epochs, also by a run that was stopped and goes on: ``state_dict`` belongs
+into the checkpoint, and holds plain values only.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from dstoolkit.errors import DataError, few
 if TYPE_CHECKING:
     from dstoolkit.training.validation import Validation
 
+WATCHED = ("train_loss", "dev_loss", "dev_wer", "lr")  # metrics
 EVERY = 10  # epochs between two lines of one kind
 NAMED = 10  # utterances in a line; the rest are counted
 NORMS, RECENT = 200, 10  # steps whose gradient norms are remembered, and those of them that are compared with the rest
@@ -47,20 +47,24 @@ class Health:
         self.now = 1  # the epoch
         self.said: dict[str, int] = {}  # kind of trouble -> epoch in which it was named last
         self.row = 0  # steps skipped one after another
+        self.unnamed: list[str] = []  # utterances without a finite loss, since they were last named
         self.norms: list[float] = []
-        self.past: list[dict[str, float | None]] = []  # per epoch
+        self.past: list[dict[str, float]] = []  # some metrics of each epoch
         self.empty = 0  # epochs in a row without any output
 
-    def say(self, kind: str, what: str) -> None:
-        """Warn, unless this kind of trouble was named less than ``EVERY`` epochs ago."""
-        if kind not in self.said or self.now - self.said[kind] >= EVERY:
+    def say(self, kind: str, what: str) -> bool:
+        """Warn, unless this kind of trouble was named less than ``EVERY`` epochs ago; whether it was said."""
+        due = kind not in self.said or self.now - self.said[kind] >= EVERY
+        if due:
             self.said[kind] = self.now
             warn(what)
+        return due
 
     def undefined(self, step: int, utterance_ids: Sequence[str]) -> None:
-        """The loss of these is NaN or infinite."""
-        advice = "listen to them, and see whether their text fits; where it is all of them, lower train.lr"
-        self.say("undefined", f"step {step}: the loss of {few(utterance_ids, NAMED)} is not finite; {advice}")
+        """The loss of these is NaN or infinite. Those of later steps are named together at the epoch's end."""
+        advice = "see whether their text fits their audio; where it is nearly all utterances, lower train.lr"
+        if not self.say("undefined", f"step {step}: the loss of {few(utterance_ids, NAMED)} is not finite; {advice}"):
+            self.unnamed += [each for each in utterance_ids if each not in self.unnamed]
 
     def skipped(self, step: int) -> None:
         """A step was not taken. Raises DataError after ``stop_after`` in a row."""
@@ -89,47 +93,14 @@ class Health:
     def epoch(self, epoch: int, metrics: Mapping[str, Any], validation: Validation) -> None:
         """Look at a whole epoch and its validation."""
         self.now = epoch
-        self.past.append({name: metrics[name] for name in ("epoch", "train_loss", "dev_loss", "dev_wer", "lr")})
+        self.past.append({name: float(metrics[name]) for name in WATCHED})
         self.empty = 0 if any(validation.hypotheses.values()) else self.empty + 1
-        self._blank()
-        self._frozen()
-        self._overfitted()
+        for kind, look in LOOKS.items():
+            found = look(self)
+            if found:
+                self.say(kind, f"epoch {epoch}: {found}")
+        self.unnamed = []
         self.now = epoch + 1
-
-    def _blank(self) -> None:
-        """A CTC model first learns to say nothing, then to spell (observed in each of our recipes)."""
-        if self.empty >= BLANK_EPOCHS:
-            advice = "usual for the first epochs, up to 10 or so of a small corpus; if it stays, "
-            advice += "train longer or raise train.lr, and see that texts belong to their audio"
-            self.say("blank", f"epoch {self.now}: all outputs empty for {self.empty} epochs; {advice}")
-
-    def _frozen(self) -> None:
-        losses = [each["train_loss"] for each in self.past[-FROZEN_EPOCHS - 1 :]]
-        rates = [each["lr"] or 0.0 for each in self.past]
-        if len(losses) <= FROZEN_EPOCHS or self.empty >= BLANK_EPOCHS and self.now <= EVERY:
-            return
-        finite = [each for each in losses if each is not None and math.isfinite(each)]
-        if len(finite) < len(losses) or min(finite) < LOW_LOSS or rates[-1] < FULL_SPEED * max(rates):
-            return
-        if rates[-1] > 0 and max(finite) - min(finite) < FROZEN * max(finite):
-            found = f"training loss between {min(finite):.4f} and {max(finite):.4f} for {FROZEN_EPOCHS} epochs"
-            advice = "raise train.lr if it is small, lower it if the loss was lower before, or use a larger encoder"
-            self.say("frozen", f"epoch {self.now}: {found}; {advice}")
-
-    def _overfitted(self) -> None:
-        """A rising validation loss alone says little while the error rate still falls."""
-        known = [each for each in self.past if all(math.isfinite(each[name] or 0.0) for name in each)]
-        if len(known) <= RISING_EPOCHS:
-            return
-        before, recent, last = known[:-RISING_EPOCHS], known[-RISING_EPOCHS:], known[-1]
-        least = {name: min(each[name] or 0.0 for each in before) for name in ("train_loss", "dev_loss", "dev_wer")}
-        better = any((each[name] or 0.0) < least[name] for each in recent for name in ("dev_loss", "dev_wer"))
-        risen = (last["dev_loss"] or 0.0) > RISEN * least["dev_loss"]
-        if risen and not better and (last["train_loss"] or 0.0) < least["train_loss"]:
-            found = f"validation no better for {RISING_EPOCHS} epochs, its loss {last['dev_loss']:.3f} up from "
-            found += f"{least['dev_loss']:.3f}, while the training loss falls"
-            advice = "it learns its data by heart: augment more, raise encoder.dropout, or set train.patience to stop"
-            self.say("overfitted", f"epoch {self.now}: {found}; {advice}")
 
     def state_dict(self) -> dict[str, Any]:
         """All that going on takes; plain values."""
@@ -137,6 +108,7 @@ class Health:
             "now": self.now,
             "said": dict(self.said),
             "row": self.row,
+            "unnamed": list(self.unnamed),
             "norms": list(self.norms),
             "past": [dict(each) for each in self.past],
             "empty": self.empty,
@@ -144,5 +116,59 @@ class Health:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.now, self.row, self.empty = state["now"], state["row"], state["empty"]
-        self.said, self.norms = dict(state["said"]), list(state["norms"])
+        self.said, self.unnamed, self.norms = dict(state["said"]), list(state["unnamed"]), list(state["norms"])
         self.past = [dict(each) for each in state["past"]]
+
+
+def undefined(health: Health) -> str:
+    """Utterances without a finite loss that were not named when it happened."""
+    names = health.unnamed
+    return f"the loss of {len(names)} more utterances was not finite: {few(names, NAMED)}" if names else ""
+
+
+def blank(health: Health) -> str:
+    """A CTC model first learns to say nothing, then to spell."""
+    if health.empty < BLANK_EPOCHS:
+        return ""
+    advice = (
+        "usual at first, for 10 epochs or so of a small corpus; if it stays, see that texts belong to their audio, "
+    )
+    return f"all outputs empty for {health.empty} epochs; {advice}then try another train.lr"
+
+
+def frozen(health: Health) -> str:
+    """A training loss that rests, though it is not low and the learning rate is; not on the first plateau of blanks."""
+    losses = [each["train_loss"] for each in health.past[-FROZEN_EPOCHS - 1 :]]
+    rates = [each["lr"] for each in health.past]
+    low, high = min(losses), max(losses)
+    if len(losses) <= FROZEN_EPOCHS or low < LOW_LOSS or not 0 < rates[-1] >= FULL_SPEED * max(rates):
+        return ""
+    if not high - low < FROZEN * high or (health.empty == len(rates) <= EVERY):
+        return ""
+    advice = "raise train.lr where it is small, lower it where it is large, or use a larger encoder"
+    return f"training loss between {low:.4f} and {high:.4f} for {FROZEN_EPOCHS} epochs; {advice}"
+
+
+def overfitted(health: Health) -> str:
+    """A rising validation loss alone says little, while the error rate still falls."""
+    before, recent = health.past[:-RISING_EPOCHS], health.past[-RISING_EPOCHS:]
+    if not before:
+        return ""
+    least = {name: min(each[name] for each in before) for name in WATCHED}
+    better = any(each[name] < least[name] for each in recent for name in ("dev_loss", "dev_wer"))
+    last = recent[-1]
+    if better or not last["dev_loss"] > RISEN * least["dev_loss"] or not last["train_loss"] < least["train_loss"]:
+        return ""
+    return (
+        f"validation no better for {RISING_EPOCHS} epochs, its loss up from {least['dev_loss']:.3f} to "
+        f"{last['dev_loss']:.3f} while that of the training falls; it learns by heart: augment more, raise "
+        "encoder.dropout, or stop by train.patience"
+    )
+
+
+LOOKS: dict[str, Callable[[Health], str]] = {
+    "more undefined": undefined,
+    "blank": blank,
+    "frozen": frozen,
+    "overfitted": overfitted,
+}

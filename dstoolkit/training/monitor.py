@@ -1,5 +1,5 @@
 """What one sees of a training: a line per epoch, predictions beside the truth, ``metrics.jsonl``, ``curves.png`` and,
-where it is installed, TensorBoard. ``-v`` says more of each epoch, ``-vv`` of each step."""
+where it is installed, TensorBoard. ``-v`` says more of each epoch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dstoolkit import stamp
+from dstoolkit.pipeline.recognition import subsampling
 from dstoolkit.scoring.align import alignments
 from dstoolkit.training.curves import Curves, best
 from dstoolkit.training.tensorboard import Board
 
 if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from dstoolkit.models.ctc_model import CTCModel
     from dstoolkit.training.validation import Validation
+
+    IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 log = logging.getLogger("dstoolkit")
 
@@ -105,9 +112,21 @@ def details(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def log_step(step: int, loss: float, norm: float, lr: float) -> None:
-    """``-vv``: one line per step."""
-    log.debug("step %d: loss %.4f, gradient norm %.3g, learning rate %.3g", step, loss, norm, lr)
+def describe(model: CTCModel, batches: Sequence[IntArray], lengths: IntArray) -> None:
+    """``-v``: the model, and the batches of an epoch (indices of utterances, whose ``lengths`` are in frames)."""
+    for name, part in model.named_children():
+        log.info("%s: %s, %d parameters", name, type(part).__name__, parameters(part))
+    log.info("model: %d parameters, %d input frames per output", parameters(model), subsampling(model))
+    frames = sum(int(lengths[each].sum()) for each in batches)
+    padded = sum(int(lengths[each].max()) * len(each) for each in batches)
+    utterances = sum(len(each) for each in batches)
+    share = 100 * (1 - frames / max(padded, 1))
+    log.info("batches: %d of %d utterances, %d frames and %.1f %% padding", len(batches), utterances, frames, share)
+
+
+def parameters(part: nn.Module) -> int:
+    """How many numbers are learnt in it."""
+    return sum(each.numel() for each in part.parameters() if each.requires_grad)
 
 
 def beside(truth: str, prediction: str) -> str:
@@ -122,7 +141,7 @@ def beside(truth: str, prediction: str) -> str:
     return "\n".join(rows)
 
 
-def gapped(text: str, steps: Sequence[str] | str, gap: str) -> str:
+def gapped(text: str, steps: str, gap: str) -> str:
     """``text`` with ``GAP`` where ``steps`` have ``gap``: an insertion for the truth, a deletion for a prediction."""
     characters = iter(text)
     return "".join(GAP if each == gap else next(characters) for each in steps)

@@ -7,6 +7,7 @@ so many steps, because sorted batches differ in length.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+log = logging.getLogger("dstoolkit")
+
 LINE_EVERY = 60.0  # s, between two lines in a log file
-MEMORY = 0.9  # of the smoothed loss, from one step to the next, while it has seen few...
-LONG_MEMORY = 0.97  # ...and many
+MEMORY = 0.97  # of the smoothed loss, from one step to the next
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n}/{total}{postfix}"
 
 
@@ -42,13 +44,15 @@ class Progress:
         self.steps, self.taken, self.frames_total = steps, done, frames_total
         self.before = frames_total * done / max(steps, 1)  # frames of the steps done before, by and large
         self.later = (epochs - epoch) * frames_total  # frames of the epochs after this one
-        self.loss, self.frames = math.nan, 0
-        self.seen = 0
+        self.loss, self.seen, self.frames = 0.0, 0, 0
         self.started = self.spoke = clock()
         self.bar: tqdm[Any] | None = None
 
     def __enter__(self) -> Progress:
-        self.bar = tqdm(total=self.steps, initial=self.taken, desc=self.name, leave=False, disable=None, bar_format=BAR)
+        hidden = True if log.isEnabledFor(logging.DEBUG) else None  # by the lines of each step; None: no terminal
+        self.bar = tqdm(
+            total=self.steps, initial=self.taken, desc=self.name, leave=False, disable=hidden, bar_format=BAR
+        )
         self.started = self.spoke = self.clock()
         return self
 
@@ -62,9 +66,9 @@ class Progress:
         """One more step was taken, of this loss and so many frames; a loss that is not finite is not smoothed in."""
         self.taken, self.frames = self.taken + 1, self.frames + frames
         if math.isfinite(loss):
-            memory = min(LONG_MEMORY, MEMORY if self.seen < 10 else LONG_MEMORY)
-            self.loss = loss if math.isnan(self.loss) else memory * self.loss + (1 - memory) * loss
             self.seen += 1
+            memory = min(MEMORY, 1 - 1 / self.seen)  # the plain mean of the first
+            self.loss = memory * self.loss + (1 - memory) * loss
         now = self.clock()
         if self.bar is not None and not self.bar.disable:
             self.bar.set_postfix_str(self.state(now), refresh=False)

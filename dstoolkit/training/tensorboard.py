@@ -30,16 +30,20 @@ TAGS = {
 
 
 class Board:
-    """Writes each epoch's metrics, at the epoch's number, into ``folder`` (made here).
+    """Writes each epoch's metrics, at the epoch's number, into ``folder``, which the first epoch makes.
 
-    ``done`` epochs are kept of what a former run wrote there; later ones are to be written again, and the old values
-    are hidden. Without ``tensorboard`` every call does nothing.
+    Of what a former run wrote there, ``done`` epochs are kept; later ones are to be written again, and their old values
+    hidden. Without ``tensorboard`` every call does nothing.
     """
 
     def __init__(self, folder: Path, done: int) -> None:
-        self.writer = _writer(folder, done)
+        self.folder, self.done = folder, done
+        self.writer: SummaryWriter | None = None
+        self.wanted = importlib.util.find_spec("tensorboard") is not None
 
     def epoch(self, metrics: Mapping[str, Any]) -> None:
+        if self.wanted and self.writer is None:
+            self._open()
         if self.writer is None:
             return
         for name, tag in TAGS.items():
@@ -52,13 +56,11 @@ class Board:
         if self.writer is not None:
             self.writer.close()
 
-
-def _writer(folder: Path, done: int) -> SummaryWriter | None:
-    if importlib.util.find_spec("tensorboard") is None:
-        return None
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except Exception as error:  # an installation that does not fit costs its curves, not the training
-        warn(f"tensorboard is installed but cannot be used: {error}; mend or remove it")
-        return None
-    return SummaryWriter(folder, purge_step=done + 1)
+    def _open(self) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except Exception as error:  # an installation that does not fit costs its curves, not the training
+            self.wanted = False
+            warn(f"tensorboard is installed but cannot be used: {error}; mend or remove it")
+            return
+        self.writer = SummaryWriter(self.folder, purge_step=self.done + 1)
