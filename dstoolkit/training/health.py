@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WATCHED = ("train_loss", "dev_loss", "dev_wer", "lr")  # metrics
 EVERY = 10  # epochs between two lines of one kind
 NAMED = 10  # utterances in a line; the rest are counted
-NORMS, RECENT = 200, 10  # steps whose gradient norms are remembered, and those of them that are compared with the rest
+NORMS, RECENT = 200, 9  # steps whose gradient norms are remembered, and those of them that are compared with the rest
 EXPLODED = 30.0  # times the usual norm; a first descent from the plateau of blanks was seen to raise it tenfold
 FROZEN_EPOCHS, FROZEN = 5, 0.005  # over so many epochs the loss moved by less than this share of it
 LOW_LOSS = 0.1  # nats per token; below it there is little left to learn
