@@ -53,6 +53,8 @@ def test_features_without_a_way_to_read_say_so():
         Neither().extract([])
     with pytest.raises(TypeError, match="not feature files"):
         Neither().load("x")
+    with pytest.raises(TypeError, match="features 'neither' cannot be warped in frequency"):
+        Neither().warping(1.1)
 
 
 def example(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dstoolkit.errors import DataError
+from dstoolkit.errors import ConfigError, DataError
 from dstoolkit.testing.checks import CheckFailed, Skipped, Subject, check, require
 
 RATES = (8000, 16000)  # Hz
@@ -100,6 +100,23 @@ def is_deterministic(subject: Subject) -> None:
         extractor.extract(noise(rate // 2))
         require(np.array_equal(first, extractor.extract(samples)), "the same audio gives two outputs")
         require(np.array_equal(first, other.extract(samples)), "two extractors of the same options differ")
+
+
+@check("features")
+def warping_fits(subject: Subject) -> None:
+    """Where it gives matrices to warp frequencies: ``(dim, dim)`` float32, finite, and no change by a factor of 1."""
+    extractor = subject.cls(subject.config, RATES[1] if subject.cls.source == "wav.scp" else 0)
+    try:
+        matrices = [extractor.warping(factor) for factor in (0.9, 1.0, 1.1)]
+    except (TypeError, ConfigError) as error:
+        raise Skipped(str(error)) from error
+    for matrix in matrices:
+        require(matrix.shape == (extractor.dim,) * 2, f"shape {matrix.shape}; dim is {extractor.dim}")
+        require(matrix.dtype == np.float32, f"{matrix.dtype}; expected float32")
+        require(bool(np.isfinite(matrix).all()), "not finite")
+    same = np.allclose(matrices[1], np.eye(extractor.dim), atol=1e-3)
+    require(same, "a factor of 1 changes frames")
+    require(not np.allclose(matrices[0], matrices[2]), "factors of 0.9 and 1.1 do the same")
 
 
 @check("features")
