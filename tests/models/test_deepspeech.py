@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dstoolkit.models.deepspeech import DeepSpeech, DeepSpeechConfig, Recurrent
-from dstoolkit.models.masking import MaskedBatchNorm, SequenceDropout, frame_mask, reversal, zero_padding
+from dstoolkit.models.deepspeech import DeepSpeech, DeepSpeechConfig
+from dstoolkit.models.masking import SequenceDropout, frame_mask, zero_padding
 
 SMALL = {"kernels": 12, "size": 8, "layers": 2}
 
 
 @pytest.mark.parametrize("border", ["same", "valid"])
 @pytest.mark.parametrize("rnn", ["lstm", "gru", "rnn"])
-@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("reading", [{}, {"bidirectional": False}, {"bidirectional": False, "lookahead": 3}])
 @pytest.mark.parametrize("training", [True, False])
-def test_padding_changes_nothing(border, rnn, bidirectional, training):
+def test_padding_changes_nothing(border, rnn, reading, training):
     torch.manual_seed(0)
-    config = DeepSpeechConfig(**SMALL, border=border, rnn=rnn, bidirectional=bidirectional, dropout=0.0)
+    config = DeepSpeechConfig(**SMALL, border=border, rnn=rnn, **reading, dropout=0.0)
     model = DeepSpeech(config, 5).double().train(training)
     lengths = torch.tensor([30, 17, 21])
     frames = torch.randn(3, 30, 5, dtype=torch.float64)
@@ -46,33 +46,6 @@ def test_output_lengths_are_those_of_torch_convolution(border, kernel_size, stri
             assert lengths[0] == max(0, (length - kernel_size) // stride + 1)
 
 
-def test_recurrent_equals_torch_bidirectional_on_packed_sequences():
-    torch.manual_seed(0)
-    ours = Recurrent("lstm", 6, 5, True).double()
-    oracle = torch.nn.LSTM(6, 5, batch_first=True, bidirectional=True).double()
-    for name, parameter in ours.directions[0].named_parameters():
-        getattr(oracle, name).data.copy_(parameter)
-    for name, parameter in ours.directions[1].named_parameters():
-        getattr(oracle, f"{name}_reverse").data.copy_(parameter)
-    lengths = torch.tensor([9, 4, 7])
-    batch = torch.randn(3, 9, 6, dtype=torch.float64)
-    packed = torch.nn.utils.rnn.pack_padded_sequence(batch, lengths, batch_first=True, enforce_sorted=False)
-    expected = torch.nn.utils.rnn.pad_packed_sequence(oracle(packed)[0], batch_first=True)[0]
-    output = ours(batch, reversal(lengths, 9))
-    torch.testing.assert_close(zero_padding(output, lengths), expected)
-
-
-def test_batch_norm_uses_the_statistics_of_own_frames_alone():
-    lengths = torch.tensor([4, 2])
-    batch = torch.randn(2, 4, 3)
-    norm = MaskedBatchNorm(3).train()
-    own = torch.cat([batch[0], batch[1, :2]])
-    expected = (own - own.mean(0)) / (own.var(0, unbiased=False) + 1e-5).sqrt()
-    output = norm(batch, lengths)
-    torch.testing.assert_close(torch.cat([output[0], output[1, :2]]), expected)
-    assert (output[1, 2:] == 0).all()
-
-
 def test_sequence_dropout_drops_whole_channels_and_keeps_the_mean():
     torch.manual_seed(0)
     output = SequenceDropout(0.25).train()(torch.ones(2000, 3, 4))
@@ -86,6 +59,29 @@ def test_config_refuses_sizes_below_one():
         DeepSpeechConfig(stride=0)
     with pytest.raises(ValueError, match="dropout is 1"):
         DeepSpeechConfig(dropout=1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"lookahead": 5}, "lookahead is for bidirectional: false"),
+        ({"lookahead": -1, "bidirectional": False}, "lookahead is -1; expected 0 or more"),
+        ({"clip": 0.0, "rnn": "rnn"}, "clip is 0; expected more than 0"),
+        ({"clip": 5.0}, "clip is 5 with rnn 'lstm'"),
+        ({"intermediate": (3,)}, "intermediate layer 3; expected 1 to 2"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        DeepSpeechConfig(**options)
+
+
+def test_a_default_checkpoint_has_the_names_it_always_had():
+    names = set(DeepSpeech(DeepSpeechConfig(layers=1), 5).state_dict())
+    norm = [f"norm.{name}" for name in torch.nn.BatchNorm1d(1).state_dict()]
+    directions = [f"recurrent.0.directions.{at}.{name}" for at in (0, 1) for name in torch.nn.LSTM(1, 1).state_dict()]
+    layers = [f"norms.0.{name}" for name in norm]
+    assert names == {"convolution.weight", "convolution.bias", *(f"norm.{name}" for name in norm), *directions, *layers}
 
 
 def test_inner_layers_are_given_in_training_only():
