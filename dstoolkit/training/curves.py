@@ -69,8 +69,8 @@ class Curves:
         self.figure = Figure(figsize=SIZE, dpi=DPI)
         FigureCanvasAgg(self.figure)
         self.axes = self.figure.subplots(3, 1, sharex=True, height_ratios=(4, 4, 1.6))
-        self.figure.subplots_adjust(left=0.1, right=0.97, top=0.93, bottom=0.075, hspace=0.09)
-        self.figure.suptitle(self.title, x=0.1, y=0.985, ha="left", fontsize=11, parse_math=False)
+        self.figure.subplots_adjust(left=0.115, right=0.97, top=0.93, bottom=0.075, hspace=0.09)
+        self.figure.suptitle(self.title, x=0.115, y=0.985, ha="left", fontsize=11, parse_math=False)
         self.lines = {
             name: self.axes[place].plot([], [], color=colour, linewidth=1.6)[0]
             for name, (place, _, colour) in DRAWN.items()
@@ -78,13 +78,14 @@ class Curves:
         self.marks = [axis.axvline(0, color=BEST, linestyle=":", linewidth=1.2, zorder=0) for axis in self.axes]
         for axis, label in zip(self.axes, ("loss (nats per token)", "error rate (%)", "learning rate"), strict=True):
             axis.set_ylabel(label)
-            axis.yaxis.set_label_coords(-0.075, 0.5)
+            axis.yaxis.set_label_coords(-0.095, 0.5)
             axis.grid(alpha=0.25, linewidth=0.6)
             axis.spines[["top", "right"]].set_visible(False)
         self.axes[0].set_yscale("log", nonpositive="mask")
         self.axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         self.axes[0].yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
         self.axes[0].yaxis.set_minor_formatter(NullFormatter())
+        self.axes[2].yaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 5, 10)))
         self.axes[2].yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:g}"))
         self.axes[2].set_xlabel("epoch")
         self.axes[2].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -99,7 +100,8 @@ class Curves:
 
     def _scale(self, history: Sequence[Mapping[str, Any]]) -> None:
         first, last = history[0]["epoch"], history[-1]["epoch"]
-        self.axes[0].set_xlim(first - 0.02 * last, last + max(1.0, 0.02 * last))
+        margin = max(0.3, 0.02 * (last - first))
+        self.axes[0].set_xlim(first - margin, last + margin)
         losses = [each for each in _finite(history, "train_loss", "dev_loss") if each > 0] or [1.0]
         self.axes[0].set_ylim(min(losses) / 1.2, 1.2 * max(losses))
         self.axes[1].set_ylim(0, min(105.0, 1.05 * max([*_finite(history, "dev_wer", "dev_cer"), 1.0])))
