@@ -2,7 +2,8 @@
 
 Z. Jackson et al., https://github.com/Jakobovski/free-spoken-digit-dataset, CC BY-SA 4.0. A file is named
 ``{digit}_{speaker}_{take}.wav``; the text is the digit's name. The official split: takes 0 to 4 are test, the others
-training; dev is takes 5 to 7 of it.
+training; dev is takes 5 to 7 of it. With ``leave_out`` all 50 takes of that speaker are test, takes 5 to 7 of the other
+five are dev, and all else of theirs is training: how well a network hears a voice that it never heard.
 
 The archive of a tag is packed by GitHub when it is asked for, and no checksum is published: the structure is checked
 instead, every digit and take of every speaker.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dstoolkit.corpora.unpack import fetched, unpack
-from dstoolkit.errors import DataError, DstoolkitError, Faults, FetchError
+from dstoolkit.errors import ConfigError, DataError, DstoolkitError, Faults, FetchError
 from dstoolkit.interfaces import Corpus, Preparation, Utterance
 
 URL = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags"
@@ -29,9 +30,13 @@ NAME = re.compile(r"(?P<digit>[0-9])_(?P<speaker>[a-z]+)_(?P<take>[0-9]+)")
 
 @dataclass(frozen=True)
 class FsddConfig:
-    """``url``: the address above ``v1.0.10.tar.gz``."""
+    """``url``: the address above ``v1.0.10.tar.gz``.
+
+    ``leave_out``: the speaker to test on; empty: the official split.
+    """
 
     url: str = URL
+    leave_out: str = ""
 
 
 class Fsdd(Corpus):
@@ -43,7 +48,7 @@ class Fsdd(Corpus):
     source = "github.com/Jakobovski/free-spoken-digit-dataset, tag v1.0.10"
 
     def __init__(self, config: FsddConfig) -> None:
-        self.url = config.url
+        self.url, self.left_out = config.url, config.leave_out
 
     def fetch(self, cache: Path) -> Path:
         archive = cache / f"free-spoken-digit-dataset-{VERSION}.tar.gz"
@@ -68,10 +73,19 @@ class Fsdd(Corpus):
         splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
         for path in paths:
             digit, speaker, take = _parts(path)
-            split = "test" if take in TEST else "dev" if take in DEV else "train"
+            split = self._split(speaker, take)
             name = f"{speaker}-{path.stem}"  # begins with the speaker, as Kaldi's sorting wants it
             splits[split].append(Utterance(name, str(path.resolve()), speaker, DIGITS[digit]))
+        if not splits["train"] or not splits["test"]:
+            speakers = sorted({_parts(path)[1] for path in paths})
+            raise ConfigError(
+                "leave_out", f"speaker {self.left_out!r}", f"expected one of several: {', '.join(speakers)}"
+            )
         return Preparation(splits)
+
+    def _split(self, speaker: str, take: int) -> str:
+        is_test = speaker == self.left_out if self.left_out else take in TEST
+        return "test" if is_test else "dev" if take in DEV else "train"
 
 
 def _recordings(folder: Path) -> list[Path]:

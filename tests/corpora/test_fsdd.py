@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dstoolkit.corpora.fsdd import Fsdd, FsddConfig
-from dstoolkit.errors import DataError, DstoolkitError, FetchError
+from dstoolkit.errors import ConfigError, DataError, DstoolkitError, FetchError
 
 ROOT = "free-spoken-digit-dataset-1.0.10"
 FILES = {
@@ -36,6 +36,20 @@ def test_real(corpora: Path, corpus: Fsdd) -> None:
         assert [speakers[each] for each in sorted(ids)] == sorted(speakers.values()), (
             "sorted by id is sorted by speaker"
         )
+
+
+def test_leaving_a_speaker_out(corpora: Path) -> None:
+    splits = Fsdd(FsddConfig(leave_out="theo")).prepare(corpora / "fsdd").splits
+    assert {name: len(split) for name, split in splits.items()} == {"train": 2350, "dev": 150, "test": 500}
+    assert {each.speaker for each in splits["test"]} == {"theo"}
+    others = {each.speaker for name in ("train", "dev") for each in splits[name]}
+    assert others == {"george", "jackson", "lucas", "nicolas", "yweweler"}
+    assert len({each.id for split in splits.values() for each in split}) == 3000
+
+
+def test_leaving_out_nobody_there(corpora: Path) -> None:
+    with pytest.raises(ConfigError, match=r"leave_out: speaker 'teo'; expected one of several: .*theo"):
+        Fsdd(FsddConfig(leave_out="teo")).prepare(corpora / "fsdd")
 
 
 @pytest.mark.parametrize("name", ["v1.0.10.tar.gz"])
