@@ -136,8 +136,8 @@ class MelAnalysis:
             raise ConfigError("features", f"frames of {self.length} samples each {self.shift}", "expected 2 or more")
         self.window = framing.window(config.window, self.length)
         self.fft_size = 1 << (self.length - 1).bit_length()
-        self.scale = MelScale(config.num_mel_bins, config.low_frequency, highest(config, sample_rate), sample_rate / 2)
         self.triangles = scipy.sparse.csr_array(triangles(config, sample_rate, self.fft_size))
+        self.scale = MelScale(config.num_mel_bins, config.low_frequency, highest(config, sample_rate), sample_rate / 2)
 
     @property
     def frame_shift(self) -> float:
