@@ -27,8 +27,9 @@ def dstoolkit_register_features() -> list[type[Features]]:
 @hookimpl
 def dstoolkit_register_encoders() -> list[type[Encoder]]:
     from dstoolkit.models.deepspeech import DeepSpeech
+    from dstoolkit.models.deepspeech2 import DeepSpeech2
 
-    return [DeepSpeech]
+    return [DeepSpeech, DeepSpeech2]
 
 
 @hookimpl

@@ -8,31 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from dstoolkit import config, plugins
+from dstoolkit import builtins, config, plugins
 from dstoolkit.features.augment import Augment
 from dstoolkit.pipeline.experiment import Experiment, TrainConfig
 from dstoolkit.text.normalize import Normalization
 
 DOCS = (Path(__file__).resolve().parent.parent / "docs/configuration.md").read_text(encoding="utf-8")
+ENCODERS = ("deepspeech", "deepspeech2")
 
 
 def table(section: str) -> dict[str, object]:
     """Option -> default, as the section's table has them."""
-    text = re.search(rf"^### {section}$(.*?)(?=^### |\Z)", DOCS, re.MULTILINE | re.DOTALL)
+    text = re.search(rf"^###+ {section}$(.*?)(?=^#+ |\Z)", DOCS, re.MULTILINE | re.DOTALL)
     assert text, f"docs/configuration.md has no section {section}"
     rows = re.findall(r"^\| `(\w+)` \| `?([^|`]*)`? \|", text[1], re.MULTILINE)
     return {option: config.parse_value(default.strip()) for option, default in rows}
 
 
 def sections() -> dict[str, object]:
-    encoder = plugins.load().get("encoders", "deepspeech").Config()
+    encoders = {name: plugins.load().get("encoders", name).Config() for name in ENCODERS}
     loss = plugins.load().get("losses", "ctc").Config()
     beam = plugins.load().get("decoders", "beam").Config()
-    ours = {"encoder": encoder, "loss": loss, "decoder": beam}
+    ours = {**encoders, "loss": loss, "decoder": beam}
     return {"text": Normalization(), "augment": Augment(), "train": TrainConfig(), **ours}
 
 
-@pytest.mark.parametrize("section", ["text", "augment", "encoder", "loss", "decoder", "train"])
+@pytest.mark.parametrize("section", ["text", "augment", *ENCODERS, "loss", "decoder", "train"])
 def test_a_section_is_documented(section: str) -> None:
     defaults = {
         key: value.get("name", value) if isinstance(value, dict) else value
@@ -44,3 +45,7 @@ def test_a_section_is_documented(section: str) -> None:
 def test_every_section_is_mentioned() -> None:
     for each in dataclasses.fields(Experiment):
         assert f"`{each.name}`" in DOCS or re.search(rf"^### .*\b{each.name}\b", DOCS, re.MULTILINE), each.name
+
+
+def test_every_encoder_of_ours_is_documented() -> None:
+    assert {each.name for each in builtins.dstoolkit_register_encoders()} == set(ENCODERS)
