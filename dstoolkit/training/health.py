@@ -64,7 +64,7 @@ class Health:
         """The loss of these is NaN or infinite. Those of later steps are named together at the epoch's end."""
         advice = "see whether their text fits their audio; where it is nearly all utterances, lower train.lr"
         if not self.say("undefined", f"step {step}: the loss of {few(utterance_ids, NAMED)} is not finite; {advice}"):
-            self.unnamed += [each for each in utterance_ids if each not in self.unnamed]
+            self.unnamed = list(dict.fromkeys([*self.unnamed, *utterance_ids]))
 
     def skipped(self, step: int) -> None:
         """A step was not taken. Raises DataError after ``stop_after`` in a row."""

@@ -44,10 +44,8 @@ class Monitor:
     def __init__(self, folder: Path, done: int, epochs: int, show: int) -> None:
         self.folder, self.epochs, self.show = folder, epochs, show
         self.history = read_metrics(folder / "metrics.jsonl")[:done]
-        self.curves, self.board = (
-            Curves(folder / "curves.png", "/".join(folder.parts[-2:])),
-            Board(folder / "tensorboard", done),
-        )
+        self.curves = Curves(folder / "curves.png", "/".join(folder.parts[-2:]))
+        self.board = Board(folder / "tensorboard", done)
         self.cost, self.looked = 0.0, time.monotonic()
         self.undrawn = False
 
