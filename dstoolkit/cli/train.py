@@ -28,7 +28,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--dev", "dev_folder", type=FOLDER, required=True, help="The same, to validate on each epoch.")
 @click.option("--tokenizer", type=FOLDER, required=True, help="What 'dstoolkit tokenizer train' made.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override an option of the experiment.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--force", is_flag=True, help="Begin anew, whatever EXP holds.")
 def train(
     folder: Path,

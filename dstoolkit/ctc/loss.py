@@ -60,10 +60,14 @@ def ctc_loss(
     if targets.dim() == 1:
         targets = padded(targets, target_lengths)
     options = (blank, label_smoothing, entropy_weight)
+    device = logits.device
+    if device.type == "mps":  # neither we nor torch compute it there
+        logits = logits.cpu()
     if chosen(backend, logits.device, targets.shape[1]) == "torch":
         losses = torch_loss(logits, logit_lengths, targets, target_lengths, *options)
     else:
         losses = operators.losses(logits, logit_lengths, targets, target_lengths, *options)
+    losses = losses.to(device)
     if zero_infinity:
         losses = torch.where(losses == math.inf, 0.0, losses)
     if reduction == "none":

@@ -143,11 +143,18 @@ def describe(archive: Archive) -> dict[str, Any]:
 
 
 def best_device(wanted: str = "auto") -> str:
-    """``cuda`` where ``wanted`` is ``auto`` and a GPU is usable, else ``cpu``. Raises ConfigError for an absent one."""
+    """What ``wanted`` says; for ``auto`` the first of NVIDIA's GPUs (``cuda``), Apple's (``mps``) and ``cpu`` here.
+
+    Raises ConfigError for one that is not, or that is none.
+    """
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(
-            "--device", f"{wanted!r} is not usable here", "", "install a CUDA build of torch or use 'cpu'"
-        )
+        return next(name for name, there in usable.items() if there)
+    kind, _, number = wanted.partition(":")
+    if kind not in usable or (number and not number.isdigit()):
+        raise ConfigError("--device", f"{wanted!r}", "expected auto, cpu, cuda, cuda:N or mps", "")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if not usable[kind] or int(number or 0) >= count:
+        advice = "install a CUDA build of torch or use 'cpu'" if kind == "cuda" else "use 'cpu'"
+        raise ConfigError("--device", f"{wanted!r} is not usable here", "", advice)
     return wanted

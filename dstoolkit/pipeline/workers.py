@@ -1,7 +1,8 @@
 """A function over many items in several processes: results in the items' order, memory bounded, one thread each.
 
 Processes are spawned, not forked, so that no lock, HDF5 handle or BLAS thread is inherited half-used. They never see
-Ctrl-C, which the parent answers, and end with the parent, even one that was killed. With one job nothing is spawned.
+Ctrl-C, which the parent answers, and end with the parent, even one that was killed. With one job nothing is spawned,
+unless it is to be ``apart``.
 """
 
 from __future__ import annotations
@@ -25,30 +26,32 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 _function: Callable[[Any], Any]  # in a worker: what it was started for
 
 
-def ordered_map(function: Callable[[Any], Any], items: Iterable[Any], jobs: int = 1) -> Generator[Any, None, None]:
+def ordered_map(
+    function: Callable[[Any], Any], items: Iterable[Any], jobs: int = 1, apart: bool = False, option: str = "--nj"
+) -> Generator[Any, None, None]:
     """``function`` (picklable, sent once to each process) of each item, in order. Its exceptions are raised here.
 
-    Close the generator where it is not used up (``contextlib.closing``), so that its processes end at once.
+    ``option`` is what the user says ``jobs`` by. Close the generator where it is not used up (``contextlib.closing``),
+    so that its processes end at once.
     Raises DstoolkitError where a process ends by itself, killed for its memory, say.
     """
-    if jobs == 1:
+    if jobs == 1 and not apart:
         yield from map(function, items)
         return
-    with single_threaded():
-        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start, (function,))
-        try:
-            yield from _in_flight(pool, items, jobs * AHEAD)
-        except BrokenProcessPool as error:
-            found = "a worker process ended unexpectedly"
-            raise DstoolkitError("--nj", found, "", "it may have run out of memory: lower --nj") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start, (function,))
+    try:
+        yield from _in_flight(pool, items, jobs * AHEAD)
+    except BrokenProcessPool as error:
+        found = "a worker process ended unexpectedly"
+        raise DstoolkitError(option, found, "", f"it may have run out of memory: lower {option}") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _in_flight(pool: ProcessPoolExecutor, items: Iterable[Any], ahead: int) -> Iterator[Any]:
     waiting: deque[Future[Any]] = deque()
     for item in items:
-        with interrupts_held():  # submitting may start a process
+        with single_threaded(), interrupts_held():  # submitting may start a process
             waiting.append(pool.submit(_call, item))
         if len(waiting) >= ahead:
             yield waiting.popleft().result()

@@ -6,8 +6,8 @@ was stopped and goes on, or that batches differently, sees the same data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,7 @@ from torch import Tensor
 from dstoolkit.data.archive import Archive
 from dstoolkit.data.batches import pad, plan
 from dstoolkit.errors import DataError, DstoolkitError, Faults
-from dstoolkit.features.augment import Augment
-from dstoolkit.features.cmvn import Cmvn
-from dstoolkit.pipeline.recognition import Frames
+from dstoolkit.pipeline.heard import Source
 from dstoolkit.pipeline.vocabulary import Vocabulary
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -27,57 +25,93 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Batch:
-    """``frames`` (batch, longest, dim) float32, ``targets`` (batch, longest target) int64, lengths (batch,) each."""
+    """``frames`` (batch, longest, dim) float32, ``targets`` (batch, longest target) int64, lengths (batch,) each.
+
+    ``weight`` 0 says that it stands in for a batch that this process has no utterance of.
+    """
 
     indices: IntArray
     frames: Tensor
     lengths: Tensor
     targets: Tensor
     target_lengths: Tensor
+    weight: int = 1
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def size(self) -> int:
+        """Frames, padding included."""
+        return self.frames.shape[0] * self.frames.shape[1]
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The same batch of changed tensors."""
+        return Batch(
+            self.indices,
+            change(self.frames),
+            change(self.lengths),
+            change(self.targets),
+            change(self.target_lengths),
+            self.weight,
+        )
 
     def to(self, device: torch.device) -> Batch:
-        moved = [each.to(device, non_blocking=True) for each in (self.frames, self.targets)]
-        lengths = [each.to(device, non_blocking=True) for each in (self.lengths, self.target_lengths)]
-        return Batch(self.indices, moved[0], lengths[0], moved[1], lengths[1])
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """In page-locked memory, from which a GPU is fed while it computes."""
+        return self.each(Tensor.pin_memory)
+
+    def halves(self) -> list[Batch]:
+        """Two batches of half as many utterances, each padded to its own longest."""
+        middle = len(self) // 2
+        return [self._rows(slice(0, middle)), self._rows(slice(middle, None))]
+
+    def _rows(self, rows: slice) -> Batch:
+        cut = replace(self.each(lambda tensor: tensor[rows]), indices=self.indices[rows])
+        longest, longest_target = (max(1, int(each.max())) for each in (cut.lengths, cut.target_lengths))
+        return replace(cut, frames=cut.frames[:, :longest], targets=cut.targets[:, :longest_target])
 
 
 class Dataset:
-    """An archive joined with its texts by utterance id.
+    """An archive, as ``source`` gives it, joined with its texts by utterance id.
 
     ``lengths`` ``(n,)`` are in frames, ``targets`` the token ids, ``texts`` the normalised texts; ``kept`` are the
     indices in use. Raises Faults where archive and texts are not of the same utterances, or for characters that no
     token covers.
     """
 
-    def __init__(self, archive: Archive, texts: Mapping[str, str], vocabulary: Vocabulary, cmvn: Cmvn) -> None:
-        join(archive, texts)
-        self.archive, self.frames = archive, Frames(archive, cmvn)
-        self.lengths: IntArray = np.asarray(archive.lengths, dtype=np.int64)
-        ids = vocabulary.encode_all(texts, archive.path.with_name("text"))
-        self.targets: list[IntArray] = [np.asarray(ids[each], dtype=np.int64) for each in archive.utterance_ids]
-        self.texts = [vocabulary.normalization.apply(texts[each]) for each in archive.utterance_ids]
+    def __init__(self, source: Source, texts: Mapping[str, str], vocabulary: Vocabulary) -> None:
+        self.source, self.archive = source, source.archive
+        join(self.archive, texts)
+        self.lengths: IntArray = np.asarray(self.archive.lengths, dtype=np.int64)
+        ids = vocabulary.encode_all(texts, self.archive.path.with_name("text"))
+        self.targets: list[IntArray] = [np.asarray(ids[each], dtype=np.int64) for each in self.archive.utterance_ids]
+        self.texts = [vocabulary.normalization.apply(texts[each]) for each in self.archive.utterance_ids]
         self.kept = np.arange(len(self.lengths))
 
     def keep(self, kept: IntArray) -> None:
         """Use only these utterances from now on."""
         self.kept = kept
 
+    def names(self, indices: IntArray) -> list[str]:
+        """The utterances' ids."""
+        return [self.archive.utterance_ids[at] for at in indices.tolist()]
+
+    def tokens(self, indices: IntArray) -> int:
+        """How many tokens the texts of these utterances have together."""
+        return sum(len(self.targets[at]) for at in indices.tolist())
+
     def plan(self, budget: int, rng: np.random.Generator | None) -> list[IntArray]:
         """Batches of at most ``budget`` frames each, padding included; see ``data.batches.plan``."""
         return [self.kept[batch] for batch in plan(self.lengths[self.kept], budget, rng)]
 
-    def batch(self, indices: IntArray, augment: Augment | None = None, seed: tuple[int, int] = (0, 0)) -> Batch:
-        """These utterances, padded; augmented, if at all, by ``seed`` (of the run, of the epoch) and utterance."""
-        rows = []
-        for at in indices.tolist():
-            row = self.frames[at]
-            if augment is not None:
-                row = augment.apply(row, np.random.default_rng([*seed, at]), self.archive.frame_shift)
-            rows.append(row)
-        frames, lengths = pad(rows)
+    def join(self, indices: IntArray, frames: np.ndarray[Any, Any], lengths: IntArray, weight: int = 1) -> Batch:
+        """The padded frames of these utterances with their padded targets."""
         targets, target_lengths = pad([self.targets[at] for at in indices.tolist()])
         tensors = [torch.from_numpy(each) for each in (frames, lengths, targets, target_lengths)]
-        return Batch(indices, *tensors)
+        return Batch(indices, *tensors, weight=weight)  # type: ignore[misc, arg-type]
 
 
 def join(archive: Archive, texts: Mapping[str, str]) -> None:

@@ -8,12 +8,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import click
 import numpy as np
 import torch
 
@@ -21,15 +22,24 @@ from dstoolkit import config, plugins, stamp
 from dstoolkit.data.archive import Archive
 from dstoolkit.data.datadir import read_text
 from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitError, Faults, StampError, few
+from dstoolkit.features.augment import Augment
 from dstoolkit.features.cmvn import Cmvn
 from dstoolkit.interfaces import BLANK
-from dstoolkit.pipeline.experiment import Experiment
+from dstoolkit.pipeline import heard
+from dstoolkit.pipeline.experiment import Experiment, TrainConfig
 from dstoolkit.pipeline.recognition import build_model, describe
 from dstoolkit.pipeline.vocabulary import Vocabulary
 from dstoolkit.training.dataset import Dataset
+from dstoolkit.training.distributed import world
+from dstoolkit.training.health import warn
+from dstoolkit.training.inspection import inspect
 from dstoolkit.training.trainer import Parts, Trainer
 
 BEGUN = "begun.json"
+# Options of the section train that do not change what comes out: a training may go on with others.
+NEUTRAL = ("workers", "checkpoint_minutes", "stop_after", "show")
+
+log = logging.getLogger("dstoolkit")
 
 
 @dataclass(frozen=True)
@@ -64,17 +74,32 @@ class Sources:
 
 
 def train(folder: Path, experiment: Experiment, sources: Sources, device: str, force: bool = False) -> bool:
-    """Train into ``folder``; False where that was done already. Raises DstoolkitError for what the user can mend."""
+    """Train into ``folder``, one of several processes where torchrun started it; False where that was done already.
+
+    Raises DstoolkitError for what the user can mend.
+    """
     sources.check()
-    wanted = stamp.Stamp("train", config.plain(experiment), sources.digests())
-    if is_done(folder, wanted, force):
-        return False
-    torch.manual_seed(experiment.seed)
-    parts = build(experiment, sources, torch.device(device))
-    begin(folder, wanted, sources.tokenizer)
-    Trainer(parts, folder).fit()
-    stamp.write(folder, wanted)
-    return True
+    with world(device) as (own, device):
+        wanted = made_from(experiment, sources)
+        if own.follow(own.main and is_done(folder, wanted, force)):
+            return False
+        torch.manual_seed(experiment.seed)
+        parts = build(experiment, sources, torch.device(device))
+        if own.main:
+            begin(folder, wanted, config.plain(experiment), sources.tokenizer)
+        own.follow(None)  # nobody goes on before the folder is there
+        Trainer(parts, folder, own).fit()
+        if own.main:
+            stamp.write(folder, wanted)
+        return True
+
+
+def made_from(experiment: Experiment, sources: Sources) -> stamp.Stamp:
+    """The stamp: all that the result depends on, which ``NEUTRAL`` options and the device are not part of."""
+    settings = config.plain(experiment)
+    settings["train"] = {name: value for name, value in settings["train"].items() if name not in NEUTRAL}
+    heard = {f"augment/{name}": stamp.origin(path) for name, path in experiment.augment.inputs().items()}
+    return stamp.Stamp("train", settings, {**sources.digests(), **heard})
 
 
 def is_done(folder: Path, wanted: stamp.Stamp, force: bool) -> bool:
@@ -98,13 +123,13 @@ def read_begun(folder: Path) -> stamp.Stamp:
         raise StampError(folder / BEGUN, "not a stamp", "", "pass --force to begin anew") from error
 
 
-def begin(folder: Path, wanted: stamp.Stamp, tokenizer: Path) -> None:
+def begin(folder: Path, wanted: stamp.Stamp, settings: Mapping[str, Any], tokenizer: Path) -> None:
     """Make the run's folder with all it needs but the weights, whole or not at all."""
     if (folder / BEGUN).exists():
         return
     with stamp.building(folder, wanted) as partial:
         shutil.copytree(tokenizer, partial / "tokenizer")
-        stamp.write_text(partial / "config.yaml", config.dump(dict(wanted.config)))
+        stamp.write_text(partial / "config.yaml", config.dump(settings))
         stamp.write_text(partial / BEGUN, json.dumps(wanted.as_dict(), indent=1, sort_keys=True) + "\n")
     (folder / stamp.STAMP).unlink()  # begun, not finished
 
@@ -117,11 +142,14 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     check_vocabulary(experiment, vocabulary, sources.tokenizer)
     cmvn = Cmvn(experiment.cmvn, archives[0].mean, archives[0].variance)
     train, dev = (
-        Dataset(archive, read_text(folder / "text"), vocabulary, cmvn)
-        for archive, folder in zip(archives, (sources.train, sources.dev), strict=True)
+        Dataset(heard.source(archive, folder, cmvn, augment), read_text(folder / "text"), vocabulary)
+        for archive, folder, augment in zip(
+            archives, (sources.train, sources.dev), (experiment.augment, Augment()), strict=True
+        )
     )
     model = build_model(experiment, archives[0].dim, vocabulary.size)
-    leave_out_infeasible(train, model.encoder.output_lengths)  # type: ignore[arg-type]
+    inspect(archives[0], vocabulary, read_text(sources.train / "text"))
+    leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]
     loss, loss_options = plugins.choose("losses", experiment.loss)
     plugins.choose("decoders", experiment.decoder)  # not needed here, but faults of it are best known now
     decoder, decoder_options = plugins.choose("decoders", experiment.train.decoder)
@@ -163,14 +191,25 @@ def check_vocabulary(experiment: Experiment, vocabulary: Vocabulary, folder: Pat
     )
 
 
-def leave_out_infeasible(dataset: Dataset, output_lengths: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    """Leave out, and name, utterances with fewer output frames than their text needs. Raises DataError if all are."""
+def leave_out(dataset: Dataset, options: TrainConfig, output_lengths: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Leave out, and name, utterances beyond the length limits and those with fewer output frames than their text
+    needs. Raises DataError where none is left."""
+    path, shift = dataset.archive.path, dataset.archive.frame_shift
     needed = np.asarray([len(each) + int((each[1:] == each[:-1]).sum()) for each in dataset.targets])
     frames = output_lengths(torch.from_numpy(dataset.lengths)).numpy()
-    short = np.flatnonzero((frames < needed) | (frames == 0))
-    if len(short) == len(needed):
-        raise DataError(dataset.archive.path, "every utterance is too short for its text", "", "use a smaller stride")
-    if len(short):
-        named = few([dataset.archive.utterance_ids[at] for at in short.tolist()])
-        click.echo(f"warning: {dataset.archive.path}: left out, too short for their text: {named}", err=True)
-        dataset.keep(np.setdiff1d(np.arange(len(needed)), short))
+    seconds = dataset.lengths * shift
+    reasons = {
+        "too short for their text": (frames < needed) | (frames == 0),
+        f"shorter than train.min_seconds, {options.min_seconds:g} s": seconds < options.min_seconds,
+        f"longer than train.max_seconds, {options.max_seconds:g} s": seconds > (options.max_seconds or np.inf),
+    }
+    out = np.zeros(len(needed), bool)
+    for reason, which in reasons.items():
+        if which.any():
+            names = dataset.names(np.flatnonzero(which))
+            warn(f"{path}: {len(names)} left out, {reason}: {few(names)}")
+            log.info("left out, %s: %s", reason, " ".join(names))
+        out |= which
+    if out.all():
+        raise DataError(path, "every utterance is left out", "", "use a smaller encoder.stride or other limits")
+    dataset.keep(np.flatnonzero(~out))

@@ -1,12 +1,13 @@
 """The training loop: epochs of steps, a validation and a checkpoint after each, and going on from the last.
 
-Everything random depends on the seed: initial weights and dropout through torch's generator (whose state the
-checkpoint keeps), the order of the data and its augmentation through generators seeded by run, epoch and utterance. A
-run that was killed goes on from the end of its last whole epoch, with the same data order, to the same weights.
+Everything random depends on the seed: initial weights on the run's, the order of the data on run and epoch, its
+augmentation on run, epoch and utterance, dropout on run and step. So a checkpoint needs no generator's state, and a run
+that was killed goes on from its last checkpoint, between two steps or two epochs, to the same weights.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,22 +17,29 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from dstoolkit import plugins
 from dstoolkit.config import Choice, plain
-from dstoolkit.errors import DataError, few
 from dstoolkit.interfaces import Decoder, Loss, Run
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.pipeline import checkpoint
 from dstoolkit.pipeline.experiment import Experiment
-from dstoolkit.training import optim
-from dstoolkit.training.dataset import Dataset
-from dstoolkit.training.monitor import Monitor
+from dstoolkit.training import optim, schedules
+from dstoolkit.training.averaging import Average, Kept
+from dstoolkit.training.dataset import Batch, Dataset, IntArray
+from dstoolkit.training.distributed import World
+from dstoolkit.training.health import Health
+from dstoolkit.training.interruption import Interruption
+from dstoolkit.training.loading import Plan, stream
+from dstoolkit.training.monitor import Monitor, describe
+from dstoolkit.training.progress import Progress
+from dstoolkit.training.step import Outcome, Step
+from dstoolkit.training.stopping import Stopping
+from dstoolkit.training.totals import Totals, memory_mb
 from dstoolkit.training.validation import Validation, validate
 
 LAST, BEST = "last.pt", "best.pt"
-FAILED_STEPS = 20  # in a row, before a training that only yields infinite or undefined losses is stopped
+log = logging.getLogger("dstoolkit")
 
 
 @dataclass
@@ -51,12 +59,12 @@ class Parts:
 class Trainer:
     """Trains ``parts.model`` into ``folder``. ``fit`` does it all; a folder with ``last.pt`` is gone on with."""
 
-    def __init__(self, parts: Parts, folder: Path) -> None:
-        self.parts, self.folder = parts, folder
+    def __init__(self, parts: Parts, folder: Path, world: World | None = None) -> None:
+        self.parts, self.folder, self.world = parts, folder, world or World()
         self.options = parts.experiment.train
         self.budget = max(1, round(self.options.batch_seconds / parts.train.archive.frame_shift))
         model = parts.model.to(parts.device)
-        self.average = optim.Average(model, self.options.ema)
+        self.average = Average(model, self.options.ema)
         self.optimizer = optim.chosen(
             "optimizer", self._settings(self.options.optimizer), parameters=list(model.parameters())
         )
@@ -64,133 +72,225 @@ class Trainer:
             "scheduler",
             {"warmup": self.options.warmup, **plain(self.options.scheduler)},
             optimizer=self.optimizer,
-            total_steps=self.total_steps(),
+            total_steps=sum(len(self.batches(epoch)) for epoch in range(1, self.options.epochs + 1)),
+        )
+        self.step = Step(
+            model, parts.loss, self.optimizer, self.options, parts.device, parts.experiment.seed, self.world
         )
         self.run = Run(folder, plain(parts.experiment), model, self.optimizer)
+        self.health = Health(folder, self.options.stop_after)
+        self.stopping = Stopping(self.options.patience)
+        self.kept = Kept(folder, self.options.average_of, self.options.average)
         self.best = {"wer": float("inf"), "loss": float("inf"), "epoch": 0}
-        self.failed = 0
+        self.totals = Totals()
+        self.taken = 0  # steps of the epoch under way, which is run.epoch + 1
+        self.stopped = False
+        self.saved = time.monotonic()
 
     def _settings(self, choice: Choice) -> dict[str, Any]:
         return {"lr": self.options.lr, "weight_decay": self.options.weight_decay, **plain(choice)}
 
-    def total_steps(self) -> int:
-        """Steps of the whole training: the sorted first epoch's, and the second's for each further one."""
-        first, second = (len(self.batches(epoch)) for epoch in (1, 2))
-        return first + (self.options.epochs - 1) * second
+    # Batches
 
-    def batches(self, epoch: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    def batches(self, epoch: int) -> list[IntArray]:
         """Epochs count from 1; the first is sorted by length (SortaGrad), the others are shuffled."""
-        if epoch == 1 and self.options.sortagrad:
+        if self.sorted(epoch):
             return self.parts.train.plan(self.budget, None)
         return self.parts.train.plan(self.budget, np.random.default_rng([self.parts.experiment.seed, epoch]))
 
+    def sorted(self, epoch: int) -> bool:
+        return epoch == 1 and self.options.sortagrad
+
+    def cut(self, batch: IntArray) -> list[IntArray]:
+        """The parts of a batch that are computed one after another."""
+        return [each for each in np.array_split(batch, self.options.accumulate) if len(each)]
+
+    def plans(self) -> Iterator[Plan]:
+        """This process's parts of all batches from here to the training's end."""
+        first = self.taken
+        for epoch in range(self.run.epoch + 1, self.options.epochs + 1):
+            seed = None if self.sorted(epoch) else (self.parts.experiment.seed, epoch)
+            for batch in self.batches(epoch)[first:]:
+                for part in self.cut(batch):
+                    own = self.world.share(part)
+                    yield Plan(own, seed) if len(own) else Plan(part[:1], seed, weight=0)
+            first = 0
+
+    # Epochs
+
     def fit(self) -> None:
-        """All epochs that are left."""
+        """All that is left to do. Raises KeyboardInterrupt, after saving, where the user interrupts it."""
         self.resume()
         hooks = plugins.load()
-        monitor = Monitor(self.folder, self.run.epoch, self.options.show)
+        describe(self.parts.model, self.batches(self.options.epochs), self.parts.train.lengths)
+        monitor = Monitor(self.folder, self.run.epoch, self.options.epochs, self.options.show)
         hooks.observe("dstoolkit_train_start", run=self.run)
-        metrics: dict[str, Any] = monitor.history[-1] if monitor.history else {}
-        for epoch in range(self.run.epoch + 1, self.options.epochs + 1):
-            metrics, validation = self.epoch(epoch)
-            monitor.epoch(metrics, validation, self.options.epochs)
-            self.save(metrics)
-            hooks.observe("dstoolkit_epoch_end", run=self.run, metrics=metrics)
-        hooks.observe("dstoolkit_train_end", run=self.run, metrics=metrics)
+        with (
+            Interruption() as interruption,
+            stream(self.parts.train, self.plans(), self.options.workers, self.parts.device) as batches,
+        ):
+            while self.run.epoch < self.options.epochs and not self.stopped:
+                self.learn(batches, interruption)
+                metrics, validation = self.validate(interruption)
+                if self.world.main:
+                    monitor.epoch(metrics, validation)
+                self.finish_epoch(metrics, validation)
+                hooks.observe("dstoolkit_epoch_end", run=self.run, metrics=metrics)
+            self.use_averaged()
+        monitor.close()
+        hooks.observe("dstoolkit_train_end", run=self.run, metrics=monitor.history[-1] if monitor.history else {})
 
-    def epoch(self, epoch: int) -> tuple[dict[str, Any], Validation]:
-        """One pass over the training data and a validation of the averaged weights."""
-        started = time.monotonic()
-        total, tokens, frames = 0.0, 0, 0
+    def learn(self, batches: Iterator[Batch], interruption: Interruption) -> None:
+        """The steps that are left of the epoch under way."""
+        epoch = self.run.epoch + 1
+        plan = self.batches(epoch)
+        frames = sum(int(self.parts.train.lengths[batch].sum()) for batch in plan)
         self.parts.model.train()
-        for loss, count, length in self.steps(epoch):
-            total, tokens, frames = total + loss, tokens + count, frames + length
-        seconds = time.monotonic() - started
-        found = validate(self.average.model, self.parts.dev, self.parts.loss, self.parts.decoder, self.budget)
-        self.run.epoch = epoch
+        with Progress(epoch, self.options.epochs, len(plan), self.taken, frames) as progress:
+            for batch in plan[self.taken :]:
+                loss, heard, wanted = self.one_step(batches, batch, interruption)
+                progress.step(loss, heard)
+                if wanted:
+                    self.save()
+                    raise KeyboardInterrupt
+                if 0 < self.options.checkpoint_minutes * 60 < time.monotonic() - self.saved:
+                    self.save()
+
+    def one_step(
+        self, batches: Iterator[Batch], batch: IntArray, interruption: Interruption
+    ) -> tuple[float, int, bool]:
+        """The loss per token, the frames heard, and whether anybody wants to stop; all processes' together."""
+        started = time.monotonic()
+        parts = [next(batches) for _ in self.cut(batch)]
+        waited = time.monotonic() - started
+        tokens = self.parts.train.tokens(batch)
+        outcome = self.step.take(self.run.step + 1, parts, tokens)
+        own = [part for part in parts if part.weight]
+        loss, frames, padded, undefined, wanted = self.world.sum(
+            [
+                outcome.loss,
+                sum(int(part.lengths.sum()) for part in own),
+                sum(part.size for part in own),
+                len(outcome.undefined),
+                interruption.wanted,
+            ]
+        )
+        self.run.step += 1
+        self.taken += 1
+        if undefined:
+            names = self.world.gather(self.parts.train.names(outcome.undefined))
+            self.health.undefined(self.run.step, sorted(name for each in names for name in each))
+        self.follow(outcome, loss / max(tokens, 1))
+        totals = self.totals
+        totals.loss, totals.tokens = totals.loss + loss, totals.tokens + tokens
+        totals.frames, totals.padded = totals.frames + int(frames), totals.padded + int(padded)
+        totals.waited += waited
+        totals.seconds += time.monotonic() - started
+        return loss / max(tokens, 1), int(frames), bool(wanted)
+
+    def follow(self, outcome: Outcome, loss: float) -> None:
+        """What comes after a step: the schedule, the average, and a word where something is wrong."""
+        if outcome.taken:
+            schedules.after_step(self.scheduler)
+            self.health.taken()
+            self.totals.norms.append(outcome.norm)
+        else:
+            self.totals.skipped += 1
+            if not outcome.scaled:
+                self.health.skipped(self.run.step)
+        self.average.update(self.parts.model, self.run.step)
+        self.health.step(self.run.step, loss, outcome.norm)
+        rate = self.optimizer.param_groups[0]["lr"]
+        log.debug("step %d: loss %.4f, gradient norm %.3g, lr %.3g", self.run.step, loss, outcome.norm, rate)
+
+    def validate(self, interruption: Interruption) -> tuple[dict[str, Any], Validation]:
+        """The averaged weights on the validation data, as metrics of the epoch whose steps are all taken."""
+        started = time.monotonic()
+        try:
+            with interruption.at_once():  # nothing here changes the state
+                found = self.heard(self.average.model)
+        except KeyboardInterrupt:
+            self.save()
+            raise
         metrics = {
-            "epoch": epoch,
+            "epoch": self.run.epoch + 1,
             "step": self.run.step,
-            "train_loss": total / max(tokens, 1),
+            **self.totals.metrics(self.parts.train.archive.frame_shift),
             "dev_loss": found.loss,
             "dev_wer": found.wer,
             "dev_cer": found.cer,
             "lr": self.optimizer.param_groups[0]["lr"],
-            "seconds": time.monotonic() - started,
-            "speed": frames * self.parts.train.archive.frame_shift / max(seconds, 1e-9),
+            "memory_mb": memory_mb(self.parts.device),
         }
+        metrics["seconds"] += time.monotonic() - started
         return metrics, found
 
-    def steps(self, epoch: int) -> Iterator[tuple[float, int, int]]:
-        """Take the epoch's steps; yield each one's summed loss, its target tokens and its frames."""
-        seed = (self.parts.experiment.seed, epoch)
-        augment = None if epoch == 1 and self.options.sortagrad else self.parts.experiment.augment
-        bar = tqdm(self.batches(epoch), desc=f"epoch {epoch}", unit="batch", leave=False, disable=None)
-        for indices in bar:
-            batch = self.parts.train.batch(indices, augment, seed).to(self.parts.device)
-            logits, lengths = self.parts.model(batch.frames, batch.lengths)
-            losses = self.parts.loss(logits, lengths, batch.targets, batch.target_lengths)
-            self.name_undefined(losses, indices)
-            tokens = int(batch.target_lengths.sum())
-            finite = losses[losses.isfinite()]  # stretched too short for its text: no path, no gradient
-            loss = self.step(finite.sum() / max(tokens, 1), len(finite))
-            bar.set_postfix(loss=f"{loss:.3f}")
-            yield loss * tokens, tokens, int(batch.lengths.sum())
+    def heard(self, model: CTCModel) -> Validation:
+        parts = self.parts
+        return validate(model, parts.dev, parts.loss, parts.decoder, self.budget, self.world)
 
-    def step(self, loss: torch.Tensor, finite: int) -> float:
-        """One optimizer step, skipped where nothing in the batch has a finite loss or gradient."""
-        self.optimizer.zero_grad(set_to_none=True)
-        value = float(loss.detach())
-        norm = torch.tensor(float("nan"))
-        if finite and np.isfinite(value):
-            loss.backward()  # type: ignore[no-untyped-call]
-            parameters = list(self.parts.model.parameters())
-            norm = torch.nn.utils.clip_grad_norm_(parameters, self.options.clip or float("inf"))
-        if norm.isfinite():
-            self.optimizer.step()
-            self.scheduler.step()
-            self.failed = 0
-        else:
-            self.fail()
-        self.run.step += 1
-        self.average.update(self.parts.model, self.run.step)
-        return value if np.isfinite(value) else 0.0
-
-    def name_undefined(self, losses: torch.Tensor, indices: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        """A loss that is no number says that the model's outputs for that utterance are none."""
-        undefined = indices[losses.detach().isnan().cpu().numpy()].tolist()
-        if undefined:
-            names = few([self.parts.train.archive.utterance_ids[at] for at in undefined])
-            click.echo(f"warning: step {self.run.step + 1}: the loss of {names} is not a number", err=True)
-
-    def fail(self) -> None:
-        self.failed += 1
-        click.echo(f"warning: step {self.run.step + 1} skipped: no finite loss or gradient", err=True)
-        if self.failed >= FAILED_STEPS:
-            raise DataError(
-                self.folder, f"{self.failed} steps in a row without a finite loss", "", "lower train.lr or see the data"
-            )
-
-    def save(self, metrics: dict[str, Any]) -> None:
+    def finish_epoch(self, metrics: dict[str, Any], validation: Validation) -> None:
         """``best.pt`` where the averaged weights are the best so far by WER, then loss; ``last.pt`` always."""
-        if (metrics["dev_wer"], metrics["dev_loss"]) <= (self.best["wer"], self.best["loss"]):
-            self.best = {"wer": metrics["dev_wer"], "loss": metrics["dev_loss"], "epoch": metrics["epoch"]}
-            weights = self.average.model.state_dict()
-            checkpoint.save(self.folder / BEST, {**self.parts.keepsake, "weights": weights, "metrics": metrics})
-        checkpoint.save(self.folder / LAST, self.state())
+        self.run.epoch += 1
+        self.taken, self.totals = 0, Totals()
+        schedules.after_epoch(self.scheduler, validation.loss)
+        self.stopped = self.stopping.update(validation.wer, validation.loss)
+        self.health.epoch(self.run.epoch, metrics, validation)
+        weights = self.average.model.state_dict()
+        if self.world.main:
+            self.kept.offer(self.run.epoch, validation.wer, validation.loss, weights)
+        self.keep_better(metrics, validation, weights)
+        self.save()
+        if self.stopped:
+            click.echo(f"stopped: no better validation in {self.options.patience} epochs")
+
+    def keep_better(self, metrics: dict[str, Any], validation: Validation, weights: dict[str, Any]) -> bool:
+        """Write ``best.pt`` where ``validation`` is at least as good as the best so far; whether it is."""
+        better = (validation.wer, validation.loss) <= (self.best["wer"], self.best["loss"])
+        if better:
+            self.best = {"wer": validation.wer, "loss": validation.loss, "epoch": metrics["epoch"]}
+            if self.world.main:
+                checkpoint.save(self.folder / BEST, {**self.parts.keepsake, "weights": weights, "metrics": metrics})
+        return better
+
+    def use_averaged(self) -> None:
+        """At the end: the average of the kept epochs' weights, as ``best.pt`` where it does better than the best."""
+        if not self.options.average:
+            return
+        weights = self.world.follow(self.kept.average() if self.world.main else None)
+        if weights is None:
+            return
+        self.average.model.load_state_dict(weights)
+        found = self.heard(self.average.model)
+        metrics = {"epoch": self.run.epoch, "dev_loss": found.loss, "dev_wer": found.wer, "dev_cer": found.cer}
+        better = self.keep_better({**metrics, "averaged": self.options.average}, found, weights)
+        verdict = "kept as best.pt" if better else f"epoch {self.best['epoch']} stays the best"
+        named = f"average of the {self.options.average_of} {self.options.average} epochs"
+        click.echo(f"{named}: dev loss {found.loss:.3f}  WER {found.wer:.1f} %  CER {found.cer:.1f} %: {verdict}")
+
+    # Going on
+
+    def save(self) -> None:
+        """``last.pt``: all that going on from here takes."""
+        if self.world.main:
+            checkpoint.save(self.folder / LAST, self.state())
+        self.saved = time.monotonic()
 
     def state(self) -> dict[str, Any]:
-        """All that going on from the end of this epoch takes."""
         return {
             "epoch": self.run.epoch,
             "step": self.run.step,
+            "taken": self.taken,
+            "totals": self.totals.plain(),
             "best": self.best,
+            "stopped": self.stopped,
             "model": self.parts.model.state_dict(),
             "average": self.average.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if self.parts.device.type == "cuda" else [],
+            "stepper": self.step.state_dict(),
+            "health": self.health.state_dict(),
+            "stopping": self.stopping.state_dict(),
         }
 
     def resume(self) -> None:
@@ -202,8 +302,13 @@ class Trainer:
         self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        self.best, self.run.epoch, self.run.step = state["best"], state["epoch"], state["step"]
-        torch.set_rng_state(state["rng"].cpu())
-        if state["cuda_rng"]:
-            torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda_rng"]])
-        click.echo(f"going on after epoch {self.run.epoch} of {self.options.epochs}")
+        self.step.load_state_dict(state["stepper"])
+        self.health.load_state_dict(state["health"])
+        self.stopping.load_state_dict(state["stopping"])
+        self.best, self.stopped = state["best"], state["stopped"]
+        self.run.epoch, self.run.step, self.taken = state["epoch"], state["step"], state["taken"]
+        self.totals = Totals(**state["totals"])
+        if self.world.main:
+            self.kept.drop_after(self.run.epoch)
+        within = f", {self.taken} steps into the next" if self.taken else ""
+        click.echo(f"going on after epoch {self.run.epoch} of {self.options.epochs}{within}")

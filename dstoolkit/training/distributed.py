@@ -1,0 +1,105 @@
+"""Several processes that train one model (``torchrun``): who I am among them, and what we tell each other.
+
+Every process plans the same batches and computes its own share of each; torch's DistributedDataParallel adds the
+gradients up, over nccl on GPUs and gloo elsewhere. Whatever is decided (a step to skip, an interruption) is decided
+from sums over all processes, so that all decide alike. Only the first process, ``main``, writes and speaks.
+
+    torchrun --nproc-per-node 2 -m dstoolkit train exp/first --train data/train ...
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import distributed, nn
+
+from dstoolkit.models import masking
+
+T = TypeVar("T")
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class World:
+    """This process's ``rank`` among ``size``. Alone, every method is what it is for one process."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def main(self) -> bool:
+        return self.rank == 0
+
+    def share(self, indices: IntArray) -> IntArray:
+        """Every ``size``-th utterance, so that lengths, which are sorted, are shared out evenly."""
+        return indices[self.rank :: self.size]
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Each value summed over the processes, in float64."""
+        if self.size == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64, device=_device())
+        distributed.all_reduce(total)
+        found: list[float] = total.tolist()
+        return found
+
+    def gather(self, value: T) -> list[T]:
+        """Every process's ``value``, by rank."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
+
+    def follow(self, value: T) -> T:
+        """The first process's ``value``."""
+        if self.size == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model whose backward pass adds gradients up, with batch statistics over all processes."""
+        if self.size == 1:
+            return model
+        masking.synchronise(model, distributed.group.WORLD)
+        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)  # they are equal by construction
+
+
+def _device() -> torch.device:
+    nccl = distributed.get_backend() == "nccl"
+    return torch.device("cuda", torch.cuda.current_device()) if nccl else torch.device("cpu")
+
+
+@contextmanager
+def world(device: str) -> Iterator[tuple[World, str]]:
+    """Join the processes that torchrun started, if it did; yields this one's place and its device.
+
+    On GPUs each process takes that of its local rank. What others than the first say in here is not shown, for they
+    would all say the same; their errors are.
+    """
+    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield World(), device
+        return
+    if device.startswith("cuda"):
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    found = World(distributed.get_rank(), distributed.get_world_size())
+    try:
+        if found.main:
+            yield found, device
+        else:
+            with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+                yield found, device
+    finally:
+        if sys.exc_info()[0] is None:  # after an error the others may wait elsewhere: torchrun ends them
+            distributed.destroy_process_group()
