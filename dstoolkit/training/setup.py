@@ -98,8 +98,14 @@ def made_from(experiment: Experiment, sources: Sources) -> stamp.Stamp:
     """The stamp: all that the result depends on, which ``NEUTRAL`` options and the device are not part of."""
     settings = config.plain(experiment)
     settings["train"] = {name: value for name, value in settings["train"].items() if name not in NEUTRAL}
-    heard = {f"augment/{name}": stamp.origin(path) for name, path in experiment.augment.inputs().items()}
-    return stamp.Stamp("train", settings, {**sources.digests(), **heard})
+    more = experiment.augment.inputs()
+    Faults.check(
+        ConfigError(f"augment.{name}", f"no file or folder '{path}'")
+        for name, path in more.items()
+        if not path.exists()
+    )
+    digests = {f"augment/{name}": stamp.origin(path) for name, path in more.items()}
+    return stamp.Stamp("train", settings, {**sources.digests(), **digests})
 
 
 def is_done(folder: Path, wanted: stamp.Stamp, force: bool) -> bool:
@@ -141,14 +147,15 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     vocabulary = Vocabulary.load(sources.tokenizer)
     check_vocabulary(experiment, vocabulary, sources.tokenizer)
     cmvn = Cmvn(experiment.cmvn, archives[0].mean, archives[0].variance)
-    train, dev = (
-        Dataset(heard.source(archive, folder, cmvn, augment), read_text(folder / "text"), vocabulary)
-        for archive, folder, augment in zip(
-            archives, (sources.train, sources.dev), (experiment.augment, Augment()), strict=True
-        )
-    )
+    datasets = []
+    for archive, folder, augment in zip(
+        archives, (sources.train, sources.dev), (experiment.augment, Augment()), strict=True
+    ):
+        texts = read_text(folder / "text")
+        datasets.append(Dataset(heard.source(archive, folder, cmvn, augment), texts, vocabulary))
+        inspect(archive, vocabulary, texts)
+    train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
-    inspect(archives[0], vocabulary, read_text(sources.train / "text"))
     leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]
     loss, loss_options = plugins.choose("losses", experiment.loss)
     plugins.choose("decoders", experiment.decoder)  # not needed here, but faults of it are best known now

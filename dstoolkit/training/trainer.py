@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ class Trainer:
         monitor = Monitor(self.folder, self.run.epoch, self.options.epochs, self.options.show)
         hooks.observe("dstoolkit_train_start", run=self.run)
         with (
+            closing(monitor),
             Interruption() as interruption,
             stream(self.parts.train, self.plans(), self.options.workers, self.parts.device) as batches,
         ):
@@ -137,7 +139,6 @@ class Trainer:
                 self.finish_epoch(metrics, validation)
                 hooks.observe("dstoolkit_epoch_end", run=self.run, metrics=metrics)
             self.use_averaged()
-        monitor.close()
         hooks.observe("dstoolkit_train_end", run=self.run, metrics=monitor.history[-1] if monitor.history else {})
 
     def learn(self, batches: Iterator[Batch], interruption: Interruption) -> None:

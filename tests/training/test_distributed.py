@@ -1,0 +1,110 @@
+"""Two processes under torchrun learn what one learns, whatever the batches; a killed one costs a restart, no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dstoolkit.training.distributed import World
+from tests import toy
+
+ROOT = Path(__file__).resolve().parents[2]
+# 0.6 s: the longest utterances are batches of their own, in which one of two processes has no part
+OPTIONS = ["--set", "augment.stretch=0.1", "--set", "train.epochs=3", "--set", "train.batch_seconds=0.6"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return toy.make(tmp_path_factory.mktemp("toy"), train=23, dev=5)
+
+
+def run(corpus: Path, exp: Path, processes: int, *more: str, **options) -> subprocess.Popen:
+    """One process by itself, or several under torchrun, meeting on this machine only."""
+    launcher = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={processes}",
+        *options.pop("torchrun", []),
+    ]
+    words = [sys.executable, *(launcher if processes > 1 else []), "-m", "dstoolkit"]
+    line = [*words, *map(str, toy.arguments(corpus, exp, *OPTIONS, *more))]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finished(process: subprocess.Popen) -> str:
+    output = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, output
+    return output
+
+
+def metrics(exp: Path) -> list[dict]:
+    return [json.loads(line) for line in (exp / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_share_is_every_nth_and_all_shares_are_all():
+    indices = np.arange(7)
+    shares = [World(rank, 3).share(indices).tolist() for rank in range(3)]
+    assert shares == [[0, 3, 6], [1, 4], [2, 5]]
+    assert World().sum([1.5, 2.0]) == [1.5, 2.0]
+    assert World().gather("x") == ["x"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_processes_give_the_loss_curve_of_one(corpus, tmp_path, accumulate):
+    more = ["--set", f"train.accumulate={accumulate}"]
+    said = [finished(run(corpus, tmp_path / str(count), count, *more)) for count in (1, 2)]
+    one, two = metrics(tmp_path / "1"), metrics(tmp_path / "2")
+    for key in ("epoch", "step", "skipped"):
+        assert [each[key] for each in one] == [each[key] for each in two]
+    for key in ("train_loss", "dev_loss", "grad_norm"):
+        assert [each[key] for each in two] == pytest.approx([each[key] for each in one], rel=2e-3)
+    weights = [torch.load(tmp_path / str(count) / "last.pt", weights_only=True)["model"] for count in (1, 2)]
+    for name, each in weights[0].items():
+        torch.testing.assert_close(weights[1][name], each, rtol=0.02, atol=2e-3, msg=name)
+    assert said[1].count("epoch   3/3") == said[0].count("epoch   3/3") == 1  # the first process alone speaks
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_a_restart_from_the_checkpoint(corpus, tmp_path):
+    whole, exp = tmp_path / "whole", tmp_path / "killed"
+    finished(run(corpus, whole, 2))
+    process = run(corpus, exp, 2, "--set", "train.checkpoint_minutes=1e-6", torchrun=["--max-restarts=2"])
+    while process.poll() is None and not (exp / "last.pt").exists():
+        time.sleep(0.002)
+    victims = children(process.pid)
+    assert len(victims) == 2
+    os.kill(max(victims), signal.SIGKILL)
+    said = finished(process)
+    assert "going on after epoch" in said
+    found, wanted = (torch.load(each / "last.pt", weights_only=True) for each in (exp, whole))
+    assert found["step"] == wanted["step"]
+    for name, each in wanted["model"].items():
+        assert torch.equal(found["model"][name], each), name
+
+
+def children(pid: int) -> list[int]:
+    """The processes that ``pid`` started, by Linux's word."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.slow
+def test_an_error_of_the_user_is_said_by_processes_under_torchrun_too(corpus, tmp_path):
+    process = run(corpus, tmp_path / "exp", 2, "--set", "encoder.stride=0")
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode
+    assert "stride is 0; expected 1 or more" in output
+    assert not (tmp_path / "exp").exists()
