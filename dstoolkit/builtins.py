@@ -26,10 +26,11 @@ def dstoolkit_register_features() -> list[type[Features]]:
 
 @hookimpl
 def dstoolkit_register_encoders() -> list[type[Encoder]]:
+    from dstoolkit.models.conformer import Conformer
     from dstoolkit.models.deepspeech import DeepSpeech
     from dstoolkit.models.deepspeech2 import DeepSpeech2
 
-    return [DeepSpeech, DeepSpeech2]
+    return [DeepSpeech, DeepSpeech2, Conformer]
 
 
 @hookimpl

@@ -16,8 +16,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dstoolkit.models.checks import at_least_one
 from dstoolkit.models.masking import MaskedBatchNorm, zero_padding
-from dstoolkit.models.recurrent import RecurrentConfig, RecurrentEncoder, at_least_one
+from dstoolkit.models.recurrent import RecurrentConfig, RecurrentEncoder
 
 
 @dataclass(frozen=True)

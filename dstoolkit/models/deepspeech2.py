@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dstoolkit.models.checks import at_least_one
 from dstoolkit.models.masking import MaskedBatchNorm, zero_padding
-from dstoolkit.models.recurrent import CLIP, RecurrentConfig, RecurrentEncoder, at_least_one
+from dstoolkit.models.recurrent import CLIP, RecurrentConfig, RecurrentEncoder
 
 FRAMES, FIRST, FURTHER = 11, 41, 21  # a kernel's frames, and its values of the spectrum: table 3 of the paper
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dstoolkit.interfaces import Encoder
 from dstoolkit.models import directions
+from dstoolkit.models.checks import at_least_one, check_intermediate, check_share
 from dstoolkit.models.clipped import ClippedRNN
 from dstoolkit.models.depthwise import Depthwise
 from dstoolkit.models.masking import MaskedBatchNorm, SequenceDropout, reversal, take_frames, zero_padding
@@ -51,7 +52,7 @@ class RecurrentConfig:
 
     def __post_init__(self) -> None:
         at_least_one(self, "size", "layers")
-        check_dropout(self.dropout)
+        check_share("dropout", self.dropout)
         check_intermediate(self.intermediate, self.layers)
         if self.clip <= 0:
             raise ValueError(f"clip is {self.clip:g}; expected more than 0")
@@ -61,23 +62,6 @@ class RecurrentConfig:
             raise ValueError(f"lookahead is {self.lookahead}; expected 0 or more")
         if self.lookahead and self.bidirectional:
             raise ValueError("lookahead is for bidirectional: false; both directions hear all the future")
-
-
-def at_least_one(config: object, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} is {getattr(config, name)}; expected 1 or more")
-
-
-def check_dropout(value: float) -> None:
-    if not 0 <= value < 1:
-        raise ValueError(f"dropout is {value}; expected 0 to below 1")
-
-
-def check_intermediate(chosen: tuple[int, ...], layers: int) -> None:
-    for layer in chosen:
-        if not 1 <= layer < layers:
-            raise ValueError(f"intermediate layer {layer}; expected 1 to {layers - 1}, below the last")
 
 
 class Recurrent(nn.Module):
