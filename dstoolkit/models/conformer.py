@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from dstoolkit.interfaces import Encoder
 from dstoolkit.models.checks import at_least_one, check_intermediate, check_share
 from dstoolkit.models.depthwise import Depthwise
-from dstoolkit.models.masking import MaskedBatchNorm, frame_mask, zero_padding
+from dstoolkit.models.masking import MaskedBatchNorm, SequenceDropout, frame_mask, zero_padding
 from dstoolkit.models.rotary import rotated, turns
 
 
@@ -35,7 +35,7 @@ class ConformerConfig:
     heads: of the self-attention.
     expansion: how many times as wide the feed-forward layers are inside.
     kernel_size: frames that a block's convolution covers (odd).
-    dropout: probability of each branch's values, and within the feed-forward layers.
+    dropout: probability of each branch's values, and within the feed-forward layers; one mask per utterance.
     layer_drop: probability that an utterance skips the last block in training; it rises to it evenly from the first
         (Huang et al. 2016, "Deep networks with stochastic depth").
     intermediate: blocks, counted from 1, that the loss hears too in training (Lee & Watanabe 2021).
@@ -112,7 +112,7 @@ class Thinning(nn.Module):
             self.steps.append(nn.Sequential(apart, nn.Conv2d(channels, channels, 1)))
             dim = -(-dim // 2)
         self.dense = nn.Linear(channels * dim, config.size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = SequenceDropout(config.dropout)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """``(batch, frames, input_dim)``, 0 beyond ``lengths``, to ``(batch, output_frames, size)`` and its lengths."""
@@ -157,9 +157,9 @@ def feed_forward(config: ConformerConfig) -> nn.Module:
         nn.LayerNorm(config.size),
         nn.Linear(config.size, inner),
         nn.SiLU(),
-        nn.Dropout(config.dropout),
+        SequenceDropout(config.dropout),
         nn.Linear(inner, config.size),
-        nn.Dropout(config.dropout),
+        SequenceDropout(config.dropout),
     )
 
 
@@ -172,7 +172,7 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(config.size)
         self.project = nn.Linear(config.size, 3 * config.size)
         self.dense = nn.Linear(config.size, config.size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = SequenceDropout(config.dropout)
 
     def forward(self, hidden: Tensor, keys: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         projected = self.project(self.norm(hidden)).unflatten(2, (3, self.heads, -1))
@@ -195,7 +195,7 @@ class Convolution(nn.Module):
         self.depthwise = Depthwise(config.size, margin, margin)
         self.batch_norm = MaskedBatchNorm(config.size)
         self.dense = nn.Linear(config.size, config.size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = SequenceDropout(config.dropout)
 
     def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
         gated = nn.functional.glu(self.gated(self.norm(hidden)), dim=2)
