@@ -25,6 +25,7 @@ BLANK_TOKEN = "<blank>"
 SPACE = "\u2581"  # how the library writes a space; a text that holds this character itself is refused
 FILE = "sentencepiece.model"
 LABEL = "tokenizer 'sentencepiece'"
+SHORTEST_LIMIT = 10  # bytes: the library refuses a lower limit for the length of its sentences
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _train(config: SentencePieceConfig, lines: list[str]) -> bytes:
             vocab_size=config.vocab_size,
             character_coverage=1.0,
             normalization_rule_name="identity",
-            max_sentence_length=max(len(line.encode()) for line in lines) + 1,  # longer ones it would skip
+            max_sentence_length=max(SHORTEST_LIMIT, *(len(line.encode()) + 1 for line in lines)),  # others it skips
             num_threads=1,
             unk_id=BLANK,
             bos_id=-1,
