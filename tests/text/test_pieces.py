@@ -91,7 +91,7 @@ def test_long_texts_are_learned_from_too() -> None:
 
 def test_texts_of_a_word_become_pieces_whole() -> None:
     """The library takes no limit below 10 bytes for the length of a text, which these do not have."""
-    digits = "zero one two three four five six seven eight nine".split()
+    digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     tokenizer = SentencePiece.train(SentencePieceConfig(56, "bpe"), digits * 5)
     assert [len(tokenizer.encode(digit)) for digit in digits] == [1] * 10
 
