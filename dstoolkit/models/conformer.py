@@ -74,7 +74,7 @@ class Conformer(Encoder, nn.Module):
         self.config = config
         self.output_dim = config.size
         self.thinning = Thinning(config, input_dim)
-        drops = torch.linspace(0, config.layer_drop, config.layers + 1).tolist()[1:]
+        drops = [config.layer_drop * at / config.layers for at in range(1, config.layers + 1)]
         self.blocks = nn.ModuleList(Block(config, drop) for drop in drops)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
