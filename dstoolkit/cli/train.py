@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -44,12 +45,19 @@ def train(
 
     Each epoch ends with a validation: loss in nats per token, WER and CER, a few utterances with the truth beside the
     prediction, and curves.png and metrics.jsonl in EXP. best.pt has the lowest WER, last.pt is what an interrupted
-    training goes on from: give the same command again.
+    training goes on from, to the bit: give the same command again. 'dstoolkit -v train' says more, -vv each step.
 
     \b
       dstoolkit train exp/deepspeech --config conf/train.yaml --train data/train --dev data/dev \\
           --tokenizer data/tokenizer --set train.epochs=5
+
+    \b
+    On several GPUs, or processes (batch_seconds is of all together):
+      torchrun --nproc-per-node 2 -m dstoolkit train exp/deepspeech ...
     """
+    # OpenMP's threads otherwise spin while they wait, on the cores that a recurrent layer's directions compute on.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
+
     from dstoolkit.pipeline import experiment
     from dstoolkit.pipeline.recognition import best_device
     from dstoolkit.training import setup
