@@ -30,6 +30,8 @@ def side_by_side(inputs: Sequence[Tensor], layers: Sequence[nn.Module]) -> bool:
     return len(layers) == 2 and on_cpu and torch.get_num_threads() > 1 and not torch.is_autocast_enabled("cpu")
 
 
+# A graph of as many steps as there are frames would take minutes to compile.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def run(inputs: Sequence[Tensor], layers: Sequence[nn.Module]) -> list[Tensor]:
     """The first output of each layer, a torch RNN, for its input."""
     if not side_by_side(inputs, layers):

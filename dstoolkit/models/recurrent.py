@@ -19,6 +19,7 @@ from dstoolkit.models import directions
 from dstoolkit.models.checks import at_least_one, check_intermediate, check_share
 from dstoolkit.models.clipped import ClippedRNN
 from dstoolkit.models.depthwise import Depthwise
+from dstoolkit.models.gru import GRU
 from dstoolkit.models.masking import MaskedBatchNorm, SequenceDropout, reversal, take_frames, zero_padding
 
 CLIP = 20.0  # Hannun et al. 2014, section 2
@@ -85,7 +86,7 @@ def direction(config: RecurrentConfig, input_dim: int) -> nn.Module:
     """One direction of a layer: ``(frames, batch, input_dim)`` -> ``(frames, batch, size)`` and its last state."""
     if config.rnn == "rnn":
         return ClippedRNN(input_dim, config.size, config.clip)
-    return nn.GRU(input_dim, config.size) if config.rnn == "gru" else nn.LSTM(input_dim, config.size)
+    return GRU(input_dim, config.size) if config.rnn == "gru" else nn.LSTM(input_dim, config.size)
 
 
 class RecurrentEncoder(Encoder, nn.Module):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from dstoolkit.models.clipped import ClippedRNN
+from dstoolkit.models.deepspeech import DeepSpeech, DeepSpeechConfig
 from dstoolkit.models.depthwise import Depthwise
+from dstoolkit.models.gru import GRU
 from dstoolkit.models.masking import reversal, zero_padding
 from dstoolkit.models.recurrent import Recurrent, RecurrentConfig
 
@@ -84,6 +88,47 @@ def test_the_clipped_layer_trains_under_autocast():
     output.float().sum().backward()
     torch.testing.assert_close(output.float(), expected, rtol=0.03, atol=0.03)
     assert all(each.grad.dtype == torch.float32 and each.grad.isfinite().all() for each in layer.parameters())
+
+
+@pytest.mark.parametrize("frames", [1, 15, 16, 17, 40])
+def test_the_gru_is_torchs(frames):
+    """Around the borders of the chunks in which it goes back."""
+    torch.manual_seed(2)
+    ours, oracle = GRU(4, 3).double(), nn.GRU(4, 3).double()
+    oracle.load_state_dict(ours.state_dict())
+    batches = [torch.randn(frames, 2, 4, dtype=torch.float64).requires_grad_()]
+    batches.append(batches[0].detach().clone().requires_grad_())
+    weights = torch.randn(frames, 2, 3, dtype=torch.float64)
+    found = [layer(batch) for layer, batch in zip((ours, oracle), batches, strict=True)]
+    for output, _ in found:
+        output.backward(weights)
+    for mine, theirs in (*zip(*found, strict=True), [batch.grad for batch in batches]):
+        torch.testing.assert_close(mine, theirs)
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter.grad, oracle.get_parameter(name).grad)
+
+
+def test_the_gru_is_torchs_in_float32_to_rounding():
+    torch.manual_seed(3)
+    ours, oracle = GRU(64, 96), nn.GRU(64, 96)
+    oracle.load_state_dict(ours.state_dict())
+    batch, weights = torch.randn(100, 4, 64), torch.randn(100, 4, 96)
+    for layer in (ours, oracle):
+        (layer(batch)[0] * weights).sum().backward()
+    torch.testing.assert_close(ours(batch)[0], oracle(batch)[0], rtol=0, atol=2e-6)
+    for name, parameter in ours.named_parameters():
+        expected = oracle.get_parameter(name).grad
+        torch.testing.assert_close(parameter.grad, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("rnn", ["lstm", "gru", "rnn"])
+def test_a_compiled_encoder_gives_what_it_gave(rnn):
+    torch.manual_seed(0)
+    model = DeepSpeech(DeepSpeechConfig(kernels=8, size=5, layers=2, rnn=rnn, dropout=0.0), 6).train()
+    frames, lengths = torch.randn(2, 24, 6), torch.tensor([24, 17])
+    expected, _ = copy.deepcopy(model)(frames, lengths)
+    output, _ = torch.compile(model, backend="aot_eager")(frames, lengths)
+    torch.testing.assert_close(output, expected)
 
 
 def test_depthwise_is_a_sum_over_its_own_units_neighbours():
