@@ -182,6 +182,14 @@ class Features(Plugin):
         """
         raise TypeError(f"features {self.name!r} cannot be warped in frequency")
 
+    def loudness(self, frames: FloatArray) -> FloatArray:
+        """``(frames, dim)`` -> ``(frames,)``: how loud each frame is, on any rising scale (``augment: {splice: 0.3}``).
+
+        The mean, unless it says otherwise: right for logarithms of spectra.
+        """
+        level: FloatArray = frames.mean(axis=1)
+        return level
+
 
 class Encoder(Plugin):
     """Turns frames into encoded frames. Also a ``torch.nn.Module``; constructed with its ``Config`` and ``input_dim``.

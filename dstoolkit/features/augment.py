@@ -46,6 +46,8 @@ class Augment:
     noise_probability: float = 0.5  # that an utterance is given noise
     reverberation: str = ""  # a folder of impulse responses, any depth
     reverberation_probability: float = 0.5  # that an utterance is put into one's room
+    splice: float = 0.0  # probability that an utterance is put together anew from words of its speaker
+    alignments: str = ""  # where the words are: a CTM file, as 'dstoolkit align' writes it
 
     def __post_init__(self) -> None:
         if min(self.frequency_masks, self.frequency_width, self.time_masks_per_second, self.time_width) < 0:
@@ -64,7 +66,9 @@ class Augment:
             raise ValueError(f"speed is {list(self.speed)}; expected factors of 0.5 to 2, such as [0.9, 1.0, 1.1]")
         if self.volume < 0 or self.noise_snr[0] > self.noise_snr[1]:
             raise ValueError("volume must not be negative, nor noise_snr fall from one value to the next")
-        for name in ("noise_probability", "reverberation_probability"):
+        if self.splice and not self.alignments:
+            raise ValueError("splice wants alignments, a CTM file: see 'dstoolkit align'")
+        for name in ("noise_probability", "reverberation_probability", "splice"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 to 1")
 
@@ -74,8 +78,9 @@ class Augment:
         return [name for name in ("speed", "volume", "noise", "reverberation") if getattr(self, name)]
 
     def inputs(self) -> Mapping[str, Path]:
-        """The folders that the options name, by option: for the stamp."""
-        return {name: Path(getattr(self, name)) for name in ("noise", "reverberation") if getattr(self, name)}
+        """The files and folders that the options name, by option: for the stamp."""
+        named = ("noise", "reverberation", *(["alignments"] if self.splice else []))
+        return {name: Path(getattr(self, name)) for name in named if getattr(self, name)}
 
     def warper(self, features: Features) -> Warper | None:
         """What perturbs the vocal tract length of frames of these features, if it is to be. Raises ConfigError."""

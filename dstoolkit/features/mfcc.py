@@ -85,6 +85,10 @@ class Mfcc(Features):
                 found[place, 0] = energies
         return add_deltas(found, self.config.deltas)
 
+    def loudness(self, frames: FloatArray) -> FloatArray:
+        """The first coefficient: the energy, or what stands for it."""
+        return frames[:, 0]
+
     def warping(self, factor: float) -> FloatArray:
         config = self.config
         lifter = lifting(config.num_ceps, config.cepstral_lifter)

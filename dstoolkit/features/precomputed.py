@@ -89,6 +89,10 @@ class Precomputed(Features):
             frames = frames - frames.mean(axis=0)
         return add_deltas(frames, self.config.deltas)
 
+    def loudness(self, frames: FloatArray) -> FloatArray:
+        """The first coefficient: the energy, or what stands for it."""
+        return frames[:, 0]
+
     def warping(self, factor: float) -> FloatArray:
         size = self.config.dim
         if size > MOST_CEPSTRA:

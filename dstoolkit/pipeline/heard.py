@@ -1,8 +1,9 @@
 """What a training hears of an utterance: normalised frames, as they are or augmented anew each time.
 
-In this order: the audio is perturbed (``features/perturb.py``) and its features are extracted anew, the vocal tract
-length is perturbed (``features/warping.py``), the frames are normalised, then stretched and masked
-(``features/augment.py``). Where no option asks for the audio, or none of it was drawn, frames come from the archive.
+In this order: words are put together anew (``splicing.py``) or the audio is perturbed (``features/perturb.py``) and its
+features are extracted anew; the vocal tract length is perturbed (``features/warping.py``); the frames are normalised,
+then stretched and masked (``features/augment.py``). Where no option asks for the audio, or none of it was drawn, frames
+come from the archive.
 
 Everything random comes from one generator per utterance, in that order, which the training seeds by the run's seed,
 the epoch and the utterance's index: neither the batch nor the process matters.
@@ -29,6 +30,7 @@ from dstoolkit.features.perturb import Perturbation
 from dstoolkit.interfaces import Features, Utterance
 from dstoolkit.pipeline.extraction import listen
 from dstoolkit.pipeline.recognition import Frames
+from dstoolkit.pipeline.splicing import Splicer
 
 if TYPE_CHECKING:
     from dstoolkit.interfaces import FloatArray
@@ -41,8 +43,10 @@ log = logging.getLogger("dstoolkit")
 class Source:
     """An archive's utterances by index: ``(frames, dim)`` float32. Picklable, to prepare batches in other processes."""
 
-    def __init__(self, archive: Archive, cmvn: Cmvn, augment: Augment, ear: Ear | None = None) -> None:
-        self.archive, self.augment, self.ear = archive, augment, ear
+    def __init__(
+        self, archive: Archive, cmvn: Cmvn, augment: Augment, ear: Ear | None = None, splicer: Splicer | None = None
+    ) -> None:
+        self.archive, self.augment, self.ear, self.splicer = archive, augment, ear, splicer
         self._frames = Frames(archive, cmvn)
         self._warper = augment.warper(extractor(archive)) if augment.vtlp else None
 
@@ -50,14 +54,23 @@ class Source:
         """Normalised only."""
         return self._frames[index]
 
-    def frames(self, index: int, rng: np.random.Generator) -> FloatArray:
-        """Augmented by ``rng`` alone, so seed it by run, epoch and ``index``. Raises DataError for unreadable audio."""
-        heard = self.ear.hear(index, rng) if self.ear else None
-        if heard is None:
-            heard = self.archive.frames(index)
+    def frames(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:
+        """Augmented by ``rng`` alone, so seed it by run, epoch and ``index``; and the words, where they are others.
+
+        Raises DataError for unreadable audio.
+        """
+        heard, text = self._heard(index, rng)
         if self._warper:
             heard = self._warper.apply(heard, rng)
-        return self.augment.apply(self._frames.normalised(index, heard), rng, self.archive.frame_shift)
+        return self.augment.apply(self._frames.normalised(index, heard), rng, self.archive.frame_shift), text
+
+    def _heard(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:
+        if self.splicer and rng.random() < self.augment.splice:
+            spliced = self.splicer.splice(index, rng)
+            if spliced is not None:
+                return spliced
+        heard = self.ear.hear(index, rng) if self.ear else None
+        return self.archive.frames(index) if heard is None else heard, None
 
 
 def source(archive: Archive, data_dir: Path, cmvn: Cmvn, augment: Augment) -> Source:
@@ -65,7 +78,11 @@ def source(archive: Archive, data_dir: Path, cmvn: Cmvn, augment: Augment) -> So
 
     Raises ConfigError, PluginError, DataError or Faults.
     """
-    return Source(archive, cmvn, augment, Ear(archive, data_dir, augment) if augment.of_audio else None)
+    ear = Ear(archive, data_dir, augment) if augment.of_audio else None
+    splicer = None
+    if augment.splice:
+        splicer = Splicer(archive, data_dir, Path(augment.alignments), extractor(archive))
+    return Source(archive, cmvn, augment, ear, splicer)
 
 
 def extractor(archive: Archive) -> Features:

@@ -120,6 +120,17 @@ def warping_fits(subject: Subject) -> None:
 
 
 @check("features")
+def loudness_rises(subject: Subject) -> None:
+    """A value per frame, which is higher for louder audio."""
+    if subject.cls.source != "wav.scp":
+        raise Skipped("reads no audio")
+    for extractor, rate in extractors(subject):
+        quiet, loud = (extractor.loudness(extractor.extract(factor * noise(rate))) for factor in (0.01, 0.5))
+        require(len(loud) == extractor.num_frames(rate), f"{len(loud)} values for {extractor.num_frames(rate)} frames")
+        require(bool((loud > quiet).all()), "louder audio is not louder")
+
+
+@check("features")
 def can_be_pickled(subject: Subject) -> None:
     """``features extract --nj`` sends it to other processes."""
     for extractor, rate in extractors(subject):

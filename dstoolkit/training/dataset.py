@@ -83,7 +83,7 @@ class Dataset:
     """
 
     def __init__(self, source: Source, texts: Mapping[str, str], vocabulary: Vocabulary) -> None:
-        self.source, self.archive = source, source.archive
+        self.source, self.archive, self.vocabulary = source, source.archive, vocabulary
         join(self.archive, texts)
         self.lengths: IntArray = np.asarray(self.archive.lengths, dtype=np.int64)
         ids = vocabulary.encode_all(texts, self.archive.path.with_name("text"))
@@ -99,17 +99,23 @@ class Dataset:
         """The utterances' ids."""
         return [self.archive.utterance_ids[at] for at in indices.tolist()]
 
-    def tokens(self, indices: IntArray) -> int:
-        """How many tokens the texts of these utterances have together."""
-        return sum(len(self.targets[at]) for at in indices.tolist())
-
     def plan(self, budget: int, rng: np.random.Generator | None) -> list[IntArray]:
         """Batches of at most ``budget`` frames each, padding included; see ``data.batches.plan``."""
         return [self.kept[batch] for batch in plan(self.lengths[self.kept], budget, rng)]
 
-    def join(self, indices: IntArray, frames: np.ndarray[Any, Any], lengths: IntArray, weight: int = 1) -> Batch:
-        """The padded frames of these utterances with their padded targets."""
-        targets, target_lengths = pad([self.targets[at] for at in indices.tolist()])
+    def join(
+        self,
+        indices: IntArray,
+        frames: np.ndarray[Any, Any],
+        lengths: IntArray,
+        texts: Mapping[int, str],
+        weight: int = 1,
+    ) -> Batch:
+        """The padded frames of these utterances with their padded targets; by row, ``texts`` that are not their own."""
+        rows = [self.targets[at] for at in indices.tolist()]
+        for row, text in texts.items():
+            rows[row] = np.asarray(self.vocabulary.encode(text), dtype=np.int64)
+        targets, target_lengths = pad(rows)
         tensors = [torch.from_numpy(each) for each in (frames, lengths, targets, target_lengths)]
         return Batch(indices, *tensors, weight=weight)  # type: ignore[misc, arg-type]
 

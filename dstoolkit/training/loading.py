@@ -38,18 +38,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Load:
-    """A plan -> its padded frames and their lengths; goes to the worker processes."""
+    """A plan -> its padded frames and lengths, and by row the texts that are not the utterances' own."""
 
     source: Source
 
-    def __call__(self, plan: Plan) -> tuple[Plan, np.ndarray[Any, Any], IntArray]:
-        rows = []
-        for at in plan.indices.tolist():
+    def __call__(self, plan: Plan) -> tuple[Plan, np.ndarray[Any, Any], IntArray, dict[int, str]]:
+        rows, texts = [], {}
+        for row, at in enumerate(plan.indices.tolist()):
             if plan.seed is None:
                 rows.append(self.source.plain(at))
-            else:
-                rows.append(self.source.frames(at, np.random.default_rng([*plan.seed, at])))
-        return plan, *pad(rows)
+                continue
+            frames, text = self.source.frames(at, np.random.default_rng([*plan.seed, at]))
+            rows.append(frames)
+            if text is not None:
+                texts[row] = text
+        return plan, *pad(rows), texts
 
 
 @contextmanager
@@ -74,8 +77,8 @@ def stream(dataset: Dataset, plans: Iterable[Plan], workers: int, device: torch.
         try:
             loaded = ordered_map(_Load(dataset.source), plans, max(1, workers), workers > 0, "train.workers")
             with closing(loaded):
-                for plan, frames, lengths in loaded:
-                    batch = dataset.join(plan.indices, frames, lengths, plan.weight)
+                for plan, frames, lengths, texts in loaded:
+                    batch = dataset.join(plan.indices, frames, lengths, texts, plan.weight)
                     if not put(batch.pinned() if device.type == "cuda" else batch):
                         return
             put(None)

@@ -164,9 +164,9 @@ class Trainer:
         started = time.monotonic()
         parts = [next(batches) for _ in self.cut(batch)]
         waited = time.monotonic() - started
-        tokens = self.parts.train.tokens(batch)
-        outcome = self.step.take(self.run.step + 1, parts, tokens)
         own = [part for part in parts if part.weight]
+        tokens = int(self.world.sum([sum(int(part.target_lengths.sum()) for part in own)])[0])
+        outcome = self.step.take(self.run.step + 1, parts, tokens)
         loss, frames, padded, undefined, wanted = self.world.sum(
             [
                 outcome.loss,

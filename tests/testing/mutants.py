@@ -90,6 +90,7 @@ FEATURES = {
     "frame_shift_agrees": break_(Energy, frame_shift=0.0125),
     "depends_on_its_input": with_output(Energy, "extract", lambda frames: 0 * frames),
     "is_deterministic": with_output(Energy, "extract", lambda frames: frames + np.random.rand()),
+    "loudness_rises": break_(Energy, loudness=lambda self, frames: -frames.mean(axis=1)),
     "warping_fits": break_(Energy, warping=lambda self, factor: np.eye(self.dim, dtype=np.float32)),
     "can_be_pickled": after_init(Energy, lambda self: setattr(self, "window", lambda values: values)),
     "missing_file_is_refused": break_(Energy, source="feats.scp", load=lambda self, location: np.zeros((1, 2))),
