@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything about the CTC loss that only a GPU can show, in one command; nothing is installed.
+# Everything about the CTC loss and training that only a GPU can show, in one command; nothing is installed.
 #
 #   tools/gpu_check.sh                  with the Python on the PATH, which needs '.[test]' and a torch for CUDA
 #   PYTHON=python3.12 OUT=logs tools/gpu_check.sh
@@ -24,7 +24,7 @@ step() {
 
 "$python" -c 'import sys; from dstoolkit.ctc import cuda; sys.exit(cuda.available())' || exit 1
 step gpu nvidia-smi
-step tests "$python" -m pytest -q -p no:cacheprovider tests/ctc
+step tests "$python" -m pytest -q -p no:cacheprovider tests/ctc tests/training/test_cuda.py
 if command -v compute-sanitizer >/dev/null; then
     small='fewer_tokens_than_positions or more_tokens_than_positions or cross_warps or viterbi'
     for tool in memcheck racecheck synccheck; do
