@@ -66,8 +66,6 @@ class Augment:
             raise ValueError(f"speed is {list(self.speed)}; expected factors of 0.5 to 2, such as [0.9, 1.0, 1.1]")
         if self.volume < 0 or self.noise_snr[0] > self.noise_snr[1]:
             raise ValueError("volume must not be negative, nor noise_snr fall from one value to the next")
-        if self.splice and not self.alignments:
-            raise ValueError("splice wants alignments, a CTM file: see 'dstoolkit align'")
         for name in ("noise_probability", "reverberation_probability", "splice"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 to 1")

@@ -109,6 +109,10 @@ def cut(index: int, words: list[Word], level: FloatArray, shift: float) -> list[
 
 def aligned(archive: Archive, data_dir: Path, alignments: Path) -> Mapping[str, list[Word]]:
     """The words of each utterance, their times from its own start. Raises DataError or Faults."""
+    if not alignments.name:
+        raise ConfigError(
+            "augment.splice", "no alignments", "augment.alignments names a CTM file", "see 'dstoolkit align'"
+        )
     if not alignments.is_file():
         raise DataError(alignments, "no such file", "augment.alignments names it", "make it with 'dstoolkit align'")
     recordings = ctm.read(alignments)

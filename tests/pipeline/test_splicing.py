@@ -109,9 +109,10 @@ def test_a_source_splices_as_often_as_it_is_told_and_the_same_for_the_same_seed(
 
 
 def test_what_is_missing_or_of_another_archive_is_named(tmp_path):
-    with pytest.raises(ValueError, match="splice wants alignments"):
-        Augment(splice=0.5)
     folder = make(tmp_path)
+    archive = Archive(folder / "features.h5")
+    with pytest.raises(ConfigError, match=r"augment\.splice: no alignments"):
+        heard.source(archive, folder, Cmvn("none", archive.mean, archive.variance), Augment(splice=0.5))
     (folder / "ctm").write_text("elsewhere 1 0.1 0.2 one 1\n")
     with pytest.raises(ConfigError, match="no word of"):
         splicer(folder)
