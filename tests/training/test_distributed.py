@@ -81,8 +81,9 @@ def test_two_processes_give_the_loss_curve_of_one(corpus, tmp_path, accumulate):
 @pytest.mark.slow
 def test_a_killed_worker_costs_a_restart_from_the_checkpoint(corpus, tmp_path):
     whole, exp = tmp_path / "whole", tmp_path / "killed"
-    finished(run(corpus, whole, 2))
-    process = run(corpus, exp, 2, "--set", "train.checkpoint_minutes=1e-6", torchrun=["--max-restarts=2"])
+    long = ["--set", "train.epochs=10"]  # so that it is not done before the kill
+    finished(run(corpus, whole, 2, *long))
+    process = run(corpus, exp, 2, *long, "--set", "train.checkpoint_minutes=1e-6", torchrun=["--max-restarts=2"])
     while process.poll() is None and not (exp / "last.pt").exists():
         time.sleep(0.002)
     victims = children(process.pid)
