@@ -3,7 +3,8 @@
 LSTM is the default because on CPUs torch trains it as one fused oneDNN operation per layer. For its sake sequences are
 not packed: each direction runs over the padded batch, the backward one over utterances reversed within their own
 lengths, which is exact and keeps the fused operation (a packed sequence on a CPU costs time quadratic in its length,
-since every step's slice has a full-size gradient). The two directions run side by side, see ``directions.py``.
+since every step's slice has a full-size gradient; docs/rnn.md has the times). The two directions run side by side, see
+``directions.py``.
 """
 
 from __future__ import annotations
