@@ -5,7 +5,7 @@
 #   PYTHON=python3.12 OUT=logs tools/gpu_check.sh
 #
 # In this order: the GPU, the CUDA tests for real, compute-sanitizer on the smallest of them where it is installed, what
-# each kernel needs, and the benchmark, whose table comes last. Each step's output is a log in OUT (default: here).
+# each kernel needs, and the benchmarks, whose tables come last. Each step's output is a log in OUT (default: here).
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 python=${PYTHON:-python3}
@@ -36,4 +36,5 @@ else
 fi
 step kernels "$python" tools/ptx.py
 step benchmark "$python" tools/bench/ctc.py --device cuda --json "$out/ctc-cuda.json"
+step training "$python" tools/bench/training.py --device cuda --json "$out/training-cuda.json"
 [ ${#failed[@]} -eq 0 ] || { printf 'failed: %s\n' "${failed[*]}" && exit 1; }
