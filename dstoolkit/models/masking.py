@@ -117,8 +117,8 @@ class _Normalise(torch.autograd.Function):
 
     With c = mask (x - mean), r = 1 / sqrt(variance + eps) and N frames in all processes: y = mask (w r c + b), and
     dx = mask w r (g - sum(g) / N - c r^2 sum(g c) / N), whose sums run over all processes (Ioffe & Szegedy 2015,
-    section 3). Sums by a mask are matrix products and what can be done in place is: on a CPU that takes half the
-    time of choosing the frames, and nothing waits for their number on a GPU.
+    section 3). Sums by a mask are matrix products and what can be done in place is: on a CPU that takes no longer
+    than choosing the frames, whose number a GPU would have to wait for.
     """
 
     @staticmethod
