@@ -37,6 +37,7 @@ class Augment:
     time_width: float = 0.2  # s: each mask hides 0 to so much
     time_share: float = 1.0  # and at most this share of the utterance
     stretch: float = 0.12  # the tempo is multiplied by a factor within 1 +- this
+    tempo: tuple[float, ...] = ()  # the lowest and the highest factor instead, where they should not lie evenly about 1
     time_warp: float = 0.0  # s: one moment is moved by up to so much, what is before and after follows
     vtlp: float = 0.0  # frequencies are multiplied by a factor within 1 +- this, as of other vocal tracts
     speed: tuple[float, ...] = ()  # of the audio, pitch and tempo; one of these for each utterance, all equally likely
@@ -54,6 +55,8 @@ class Augment:
             raise ValueError("the masks' numbers and widths must not be negative")
         if not 0 < self.time_share <= 1:
             raise ValueError(f"time_share is {self.time_share:g}; expected above 0, to 1")
+        if self.tempo and not (len(self.tempo) == 2 and 0.5 <= self.tempo[0] <= self.tempo[1] <= 2):
+            raise ValueError(f"tempo is {list(self.tempo)}; expected two factors of 0.5 to 2, such as [0.85, 1.4]")
         if self.time_warp < 0:
             raise ValueError(f"time_warp is {self.time_warp:g}; expected 0 or more")
         self._check_audio()
@@ -96,9 +99,10 @@ class Augment:
 
     def _retimed(self, frames: FloatArray, rng: np.random.Generator, frame_shift: float) -> FloatArray:
         """Stretched, then warped in time."""
-        if len(frames) < 2 or not (self.stretch or self.time_warp):
+        if len(frames) < 2 or not (self.stretch or self.tempo or self.time_warp):
             return frames.copy()
-        tempo = rng.uniform(1 - self.stretch, 1 + self.stretch) if self.stretch else 1.0
+        low, high = self.tempo or (1 - self.stretch, 1 + self.stretch)
+        tempo = rng.uniform(low, high) if low < high else low
         places = spread(len(frames), max(1, round(len(frames) / tempo)))
         return between(frames, self._warped(places, len(frames) - 1, rng, frame_shift) if self.time_warp else places)
 

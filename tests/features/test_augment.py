@@ -80,6 +80,16 @@ def test_stretch_spreads_evenly():
     assert 1080 < max(lengths) < 1112
 
 
+def test_tempo_stands_for_stretch_where_the_factors_are_not_even():
+    augment = dataclasses.replace(OFF, stretch=0.1, tempo=(0.8, 1.6))
+    factors = 800 / np.asarray([len(apply(augment, ones(800, 1), seed)) for seed in range(400)])
+    assert 0.8 - 1e-3 <= factors.min() < 0.83
+    assert 1.57 < factors.max() <= 1.6 + 3e-3
+    assert factors.mean() == pytest.approx(1.2, abs=0.05)
+    half = apply(dataclasses.replace(OFF, tempo=(2.0, 2.0)), np.arange(9, dtype=np.float32)[:, None])
+    assert half.ravel().tolist() == pytest.approx([0, 8 / 3, 16 / 3, 8])
+
+
 def test_stretching_a_ramp_gives_a_ramp():
     ramp = np.arange(10, dtype=np.float32)[:, None]
     np.testing.assert_allclose(between(ramp, spread(10, 19))[:, 0], np.arange(19) / 2, atol=1e-6)
@@ -118,6 +128,9 @@ def test_refuses_impossible_options():
         {"frequency_masks": -1},
         {"time_width": -0.1},
         {"stretch": 0.6},
+        {"tempo": (0.9,)},
+        {"tempo": (1.2, 0.9)},
+        {"tempo": (0.4, 1.0)},
         {"stretch": -0.1},
         {"time_share": 0},
     ):
