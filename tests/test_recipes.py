@@ -60,7 +60,7 @@ def learned(experiment: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in each.items() if key not in CLOCKED} for each in epochs]
 
 
-CLOCKED = {"seconds", "speed"}
+CLOCKED = {"seconds", "speed", "frames_per_second", "data_wait", "memory_mb"}
 
 
 def check_finished(recipe: Path, output: str, epochs: int) -> None:
