@@ -59,7 +59,7 @@ class Splicer:
             if pieces:
                 self.words[index] = pieces
                 self.pools.setdefault(archive.speakers[index], []).extend(pieces)
-        if not self.words:
+        if not any(found.values()):
             raise ConfigError(
                 "augment.alignments", f"no word of '{archive.path}' in '{alignments}'", "", "align it anew"
             )
