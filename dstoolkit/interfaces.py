@@ -182,6 +182,13 @@ class Features(Plugin):
         """
         raise TypeError(f"features {self.name!r} cannot be warped in frequency")
 
+    def masking(self, first: float, last: float) -> FloatArray:
+        """Optional, of cepstra: ``(dim, dim)`` float32, which takes a band out of a frame's deviation from the mean.
+
+        The band goes from ``first`` to ``last``, shares of the filterbank (``augment: {band_masks: 2}``).
+        """
+        raise TypeError(f"features {self.name!r} are no cepstra")
+
     def loudness(self, frames: FloatArray) -> FloatArray:
         """``(frames, dim)`` -> ``(frames,)``: how loud each frame is, on any rising scale (``augment: {splice: 0.3}``).
 

@@ -33,6 +33,8 @@ class Augment:
 
     frequency_masks: int = 2  # masks per utterance
     frequency_width: int = 6  # dimensions: each mask hides 0 to so many
+    band_masks: int = 0  # masks per utterance over frequency, of cepstra
+    band_width: float = 0.15  # share of the filterbank: each of them hides 0 to so much
     time_masks_per_second: float = 1.5  # at least one mask per utterance
     time_width: float = 0.2  # s: each mask hides 0 to so much
     time_share: float = 1.0  # and at most this share of the utterance
@@ -53,6 +55,8 @@ class Augment:
     def __post_init__(self) -> None:
         if min(self.frequency_masks, self.frequency_width, self.time_masks_per_second, self.time_width) < 0:
             raise ValueError("the masks' numbers and widths must not be negative")
+        if self.band_masks < 0 or not 0 <= self.band_width <= 0.5:
+            raise ValueError("band_masks must not be negative, nor band_width outside 0 to 0.5")
         if not 0 < self.time_share <= 1:
             raise ValueError(f"time_share is {self.time_share:g}; expected above 0, to 1")
         if self.tempo and not (len(self.tempo) == 2 and 0.5 <= self.tempo[0] <= self.tempo[1] <= 2):
@@ -152,6 +156,26 @@ class Warper:
             except TypeError as error:
                 raise ConfigError("augment.vtlp", str(error), "", "set augment.vtlp=0") from error
         return self._matrices[step]
+
+
+def hide_bands(
+    frames: FloatArray, masks: int, width: float, features: Features, rng: np.random.Generator
+) -> FloatArray:
+    """``(frames, dim)`` cepstra, not normalised, without some bands of frequency: there they are the mean's.
+
+    What SpecAugment's frequency masks are to spectra. Raises ConfigError where the features are no cepstra.
+    """
+    mean = frames.mean(axis=0)
+    for _ in range(masks):
+        share = rng.uniform(0, width)
+        first = rng.uniform(0, 1 - share)
+        try:
+            matrix = features.masking(first, first + share)
+        except TypeError as error:
+            raise ConfigError("augment.band_masks", str(error), "", "set augment.frequency_masks instead") from error
+        sparse = scipy.sparse.csr_array(matrix)  # the same bits with any number of BLAS threads
+        frames = mean + np.ascontiguousarray((sparse @ (frames - mean).T).T)
+    return frames
 
 
 def _span(size: int, widest: int, rng: np.random.Generator) -> tuple[int, int]:

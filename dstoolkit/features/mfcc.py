@@ -90,9 +90,16 @@ class Mfcc(Features):
         return frames[:, 0]
 
     def warping(self, factor: float) -> FloatArray:
+        return self._changing(self.analysis.scale.cepstra(self.config.num_ceps, factor))
+
+    def masking(self, first: float, last: float) -> FloatArray:
+        return self._changing(warping.without_band(self.config.num_ceps, first, last))
+
+    def _changing(self, matrix: Any) -> FloatArray:
+        """A matrix on orthonormal cepstra as one on frames."""
         config = self.config
         lifter = lifting(config.num_ceps, config.cepstral_lifter)
-        matrix = self.analysis.scale.cepstra(config.num_ceps, factor) * lifter[:, None] / lifter
+        matrix = matrix * lifter[:, None] / lifter
         if config.use_energy:
             matrix[0] = np.eye(config.num_ceps)[0]  # the frame's energy, no matter where in the spectrum
         return warping.of_blocks(matrix, config.deltas + 1)

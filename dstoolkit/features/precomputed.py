@@ -98,9 +98,19 @@ class Precomputed(Features):
         if size > MOST_CEPSTRA:
             expected = f"only cepstra can be warped, {MOST_CEPSTRA} or fewer"
             raise ConfigError("augment.vtlp", f"precomputed frames of {size} values", expected, "set augment.vtlp=0")
-        weights = np.where(np.arange(size) == 0, np.sqrt(0.5), 1.0)  # Sphinx's coefficients by orthonormal ones
-        matrix = SPHINX.cepstra(size, factor) * weights[:, None] / weights
-        return warping.of_blocks(matrix, self.config.deltas + 1)
+        return self._changing(SPHINX.cepstra(size, factor))
+
+    def masking(self, first: float, last: float) -> FloatArray:
+        size = self.config.dim
+        if size > MOST_CEPSTRA:
+            found, expected = f"precomputed frames of {size} values", f"of cepstra, {MOST_CEPSTRA} or fewer"
+            raise ConfigError("augment.band_masks", found, expected, "set augment.frequency_masks instead")
+        return self._changing(warping.without_band(size, first, last))
+
+    def _changing(self, matrix: Any) -> FloatArray:
+        """A matrix on orthonormal cepstra as one on frames."""
+        weights = np.where(np.arange(self.config.dim) == 0, np.sqrt(0.5), 1.0)  # Sphinx's by orthonormal ones
+        return warping.of_blocks(matrix * weights[:, None] / weights, self.config.deltas + 1)
 
     def _read(self, location: str) -> Any:
         if PIPE.search(location):

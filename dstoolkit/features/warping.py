@@ -48,6 +48,18 @@ def cosine_series(angles: Any, warped_angles: Any, num_ceps: int) -> Any:
     return analysis.T @ (scale * np.cos(np.multiply.outer(warped_angles, order)))
 
 
+def without_band(num_ceps: int, first: float, last: float) -> Any:
+    """Cepstra of a log spectrum -> those of the one that is 0 from ``first`` to ``last``, shares of the filterbank.
+
+    ``(num_ceps, num_ceps)`` float64, for coefficients of the orthonormal cosine transform.
+    """
+    places = (np.arange(POINTS) + 0.5) / POINTS
+    scale = np.sqrt(np.where(np.arange(num_ceps) == 0, 1.0, 2.0) / POINTS)
+    analysis = scale * np.cos(np.pi * np.multiply.outer(places, np.arange(num_ceps)))
+    kept = (places < first) | (places >= last)
+    return analysis[kept].T @ analysis[kept]
+
+
 def of_blocks(matrix: Any, blocks: int) -> FloatArray:
     """The matrix for frames that are followed by their deltas: the same one for each block, nothing between them."""
     return np.kron(np.eye(blocks), matrix).astype(np.float32)

@@ -1,9 +1,9 @@
 """What a training hears of an utterance: normalised frames, as they are or augmented anew each time.
 
 In this order: words are put together anew (``splicing.py``) or the audio is perturbed (``features/perturb.py``) and its
-features are extracted anew; the vocal tract length is perturbed (``features/warping.py``); the frames are normalised,
-then stretched and masked (``features/augment.py``). Where no option asks for the audio, or none of it was drawn, frames
-come from the archive.
+features are extracted anew; the vocal tract length is perturbed (``features/warping.py``) and bands of cepstra are
+hidden; the frames are normalised, then stretched and masked (``features/augment.py``). Where no option asks for the
+audio, or none of it was drawn, frames come from the archive.
 
 Everything random comes from one generator per utterance, in that order, which the training seeds by the run's seed,
 the epoch and the utterance's index: neither the batch nor the process matters.
@@ -24,7 +24,7 @@ from dstoolkit.data.archive import Archive
 from dstoolkit.data.datadir import DataDir
 from dstoolkit.errors import ConfigError, DataError, Faults, few
 from dstoolkit.features import perturb
-from dstoolkit.features.augment import Augment
+from dstoolkit.features.augment import Augment, hide_bands
 from dstoolkit.features.cmvn import Cmvn
 from dstoolkit.features.perturb import Perturbation
 from dstoolkit.interfaces import Features, Utterance
@@ -48,7 +48,8 @@ class Source:
     ) -> None:
         self.archive, self.augment, self.ear, self.splicer = archive, augment, ear, splicer
         self._frames = Frames(archive, cmvn)
-        self._warper = augment.warper(extractor(archive)) if augment.vtlp else None
+        self._features = extractor(archive) if augment.vtlp or augment.band_masks else None
+        self._warper = augment.warper(self._features) if self._features else None
 
     def plain(self, index: int) -> FloatArray:
         """Normalised only."""
@@ -62,6 +63,8 @@ class Source:
         heard, text = self._heard(index, rng)
         if self._warper:
             heard = self._warper.apply(heard, rng)
+        if self._features and self.augment.band_masks:
+            heard = hide_bands(heard, self.augment.band_masks, self.augment.band_width, self._features, rng)
         return self.augment.apply(self._frames.normalised(index, heard), rng, self.archive.frame_shift), text
 
     def _heard(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:

@@ -16,10 +16,13 @@ stage prepare dstoolkit corpus prepare an4 --set "form=$form" --out "$data" --ca
     "${corpus[@]}" "${force[@]}"
 stage features dstoolkit features extract "$data"/{train,dev,test} "${config[@]}" --nj "$nj" "${force[@]}"
 stage tokenizer dstoolkit tokenizer train "$data/train/text" "$data/tokenizer" "${config[@]}" "${force[@]}"
-stage train dstoolkit train "$exp" "${config[@]}" --train "$data/train" --dev "$data/dev" \
-    --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}"
-stage decode dstoolkit lm train "$data/train" "$data/lm.arpa" --order 3 --tokenizer "$data/tokenizer" \
-    "${force[@]}"
+# Words are learned in other orders too: a first, short training finds out where they are.
+sources=(--train "$data/train" --dev "$data/dev" --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}")
+stage train dstoolkit train "${exp}_first" "${config[@]}" --set augment.splice=0 --set train.epochs=16 "${sources[@]}"
+stage train dstoolkit align "${exp}_first" "$data/train" --out "${exp}_first/aligned" --format ctm \
+    "${device[@]}" "${force[@]}"
+stage train dstoolkit train "$exp" "${config[@]}" --set "augment.alignments=${exp}_first/aligned/ctm" "${sources[@]}"
+stage decode dstoolkit lm train "$data/train" "$data/lm.arpa" --order 3 --tokenizer "$data/tokenizer" "${force[@]}"
 stage decode dstoolkit decode tune "$exp" "$data/dev" --lm "$data/lm.arpa" --out "$exp/tune" \
     "${device[@]}" "${force[@]}"
 recognise "$data" "$exp" test

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dstoolkit.features.augment import Augment, between, spread
+from dstoolkit.errors import ConfigError
+from dstoolkit.features.augment import Augment, between, hide_bands, spread
+from dstoolkit.features.fbank import Fbank, FbankConfig
+from dstoolkit.features.mfcc import Mfcc, MfccConfig
+from dstoolkit.features.precomputed import Precomputed, PrecomputedConfig
 
 OFF = Augment(frequency_masks=0, time_masks_per_second=0.0, stretch=0.0)
 SHIFT = 0.01  # s
@@ -136,3 +140,39 @@ def test_refuses_impossible_options():
     ):
         with pytest.raises(ValueError, match=r"expected|must not"):
             Augment(**options)
+
+
+@pytest.mark.parametrize(
+    "features", [Mfcc(MfccConfig(deltas=2, use_energy=False), 16000), Precomputed(PrecomputedConfig(deltas=1))]
+)
+def test_a_hidden_band_of_cepstra_is_flat_in_the_spectrum(features):
+    """Smooth spectra by the inverse cosine transform: 0 within the band, as they were outside, up to its edges."""
+    size = features.config.num_ceps if isinstance(features, Mfcc) else features.config.dim
+    rng = np.random.default_rng(0)
+    deviation = np.zeros(features.dim)
+    deviation[:4] = rng.normal(size=4)
+    matrix = features.masking(0.3, 0.6)
+    assert matrix.shape == (features.dim, features.dim)
+    assert np.allclose(features.masking(0.4, 0.4), np.eye(features.dim), atol=1e-3)
+    assert not matrix[:size, size:].any()
+    whole = features.masking(0.0, 1.0)
+    assert np.allclose(whole, 0, atol=1e-6)
+    # both halves together are the whole: masks of [0, a) and [a, 1) leave complementary parts
+    parts = features.masking(0.0, 0.37) + features.masking(0.37, 1.0)
+    assert np.allclose(parts @ deviation, deviation, atol=1e-3)
+
+
+def test_bands_are_hidden_by_the_seed_and_keep_the_mean():
+    features = Precomputed(PrecomputedConfig(deltas=2))
+    frames = np.random.default_rng(0).normal(3, 1, (200, 39)).astype(np.float32)
+    hidden = [hide_bands(frames, 2, 0.3, features, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert np.array_equal(hidden[0], hidden[1])
+    assert not np.allclose(hidden[0], hidden[2])
+    assert hidden[0].dtype == np.float32
+    np.testing.assert_allclose(hidden[0].mean(axis=0), frames.mean(axis=0), atol=1e-4)
+    assert 0.3 < hidden[0].var() / frames.var() < 1.0
+
+
+def test_features_without_cepstra_are_refused():
+    with pytest.raises(ConfigError, match=r"augment\.band_masks: features 'fbank' are no cepstra"):
+        hide_bands(ones(9), 1, 0.2, Fbank(FbankConfig(), 16000), np.random.default_rng(0))
