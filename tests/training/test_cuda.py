@@ -14,11 +14,6 @@ from tests import toy
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return toy.make(tmp_path_factory.mktemp("toy"))
-
-
 def train(dstoolkit, corpus, exp, *settings, status=0):
     options = [word for each in settings for word in ("--set", each)]
     return dstoolkit(*toy.arguments(corpus, exp, *options, "--device", "cuda"), status=status).output

@@ -37,16 +37,6 @@ OPTIONS = [
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return toy.make(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
 def whole(corpus, tmp_path_factory):
     """The folder of a run that nothing happened to."""
     folder = tmp_path_factory.mktemp("whole") / "exp"

@@ -14,16 +14,6 @@ from dstoolkit.data.archive import Archive
 from tests import toy
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return toy.make(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def weights(exp: Path) -> dict[str, torch.Tensor]:
     return torch.load(exp / "last.pt", weights_only=True)["model"]
 
