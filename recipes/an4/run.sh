@@ -12,13 +12,13 @@ if [ "$form" = mfc ]; then
     if [ "${config[1]}" = conf/train.yaml ]; then config[1]=conf/mfc.yaml; fi
 fi
 
-stage prepare dstoolkit corpus prepare an4 --set "form=$form" --out "$data" --cache downloads \
-    "${corpus[@]}" "${force[@]}"
+stage prepare dstoolkit corpus prepare an4 --set "form=$form" --out "$data" --cache downloads "${corpus[@]}" "${force[@]}"
 stage features dstoolkit features extract "$data"/{train,dev,test} "${config[@]}" --nj "$nj" "${force[@]}"
 stage tokenizer dstoolkit tokenizer train "$data/train/text" "$data/tokenizer" "${config[@]}" "${force[@]}"
-# Words are learned in other orders too: a first, short training finds out where they are.
+# Words are learned in other orders too: a first training, short and lightly augmented, finds out where they are.
 sources=(--train "$data/train" --dev "$data/dev" --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}")
-stage train dstoolkit train "${exp}_first" "${config[@]}" --set augment.splice=0 --set train.epochs=16 "${sources[@]}"
+light=(--set augment.splice=0 --set 'augment.tempo=[]' --set encoder.dropout=0.2 --set train.epochs=20)
+stage train dstoolkit train "${exp}_first" "${config[@]}" "${light[@]}" "${sources[@]}"
 stage train dstoolkit align "${exp}_first" "$data/train" --out "${exp}_first/aligned" --format ctm \
     "${device[@]}" "${force[@]}"
 stage train dstoolkit train "$exp" "${config[@]}" --set "augment.alignments=${exp}_first/aligned/ctm" "${sources[@]}"
