@@ -94,7 +94,10 @@ def dstoolkit_make_scheduler(
 
 @hookspec
 def dstoolkit_train_start(run: Run) -> None:
-    """A training is about to take its first step (or the first after going on). Since API 1."""
+    """A training is about to take its first step (or the first after going on). Since API 1.
+
+    Under torchrun every process calls the observing hooks; only in the first one do ``metrics`` at the end hold any.
+    """
 
 
 @hookspec
