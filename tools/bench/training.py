@@ -14,7 +14,7 @@ temporary folder, texts of six characters a second. The experiment is the defaul
   bidirectional ``LSTM`` that hears the padding as if it were speech. For the encoder ``deepspeech`` with LSTMs only.
 - packed: the same with packed sequences, which is how most write it.
 
-OpenMP's threads wait as they do in ``dstoolkit train``, for all alike; ``OMP_WAIT_POLICY=active`` lets them spin.
+OpenMP and oneDNN are set as in ``dstoolkit train``, for all alike; ``OMP_WAIT_POLICY=active`` lets threads spin.
 
 Speed is seconds of audio (before augmentation) per second, from the median epoch; the ratio is that of the medians, and
 above 1 we are faster. ``cpu`` is the process's own time on all cores, which other work on the machine disturbs less.
@@ -42,7 +42,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded
+# As in cli/train.py; read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 import numpy as np
 import torch
