@@ -14,15 +14,18 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 JITTER = 1.12
 
 
-def plan(lengths: IntArray, budget: int, rng: np.random.Generator | None = None) -> list[IntArray]:
+def plan(
+    lengths: IntArray, budget: int, rng: np.random.Generator | None = None, jitter: float = JITTER
+) -> list[IntArray]:
     """Indices of ``lengths`` in batches whose padded size (utterances x longest) is at most ``budget`` frames.
 
     With ``rng``, utterances of like length meet in batches at random and the batches come shuffled; without, all is
-    sorted by length. An utterance longer than the budget is a batch of its own.
+    sorted by length. An utterance longer than the budget is a batch of its own. A ``jitter`` of 1 is for lengths that
+    are other ones in each epoch anyway, and saves padding.
     """
     keys = lengths.astype(np.float64)
     if rng is not None:
-        keys *= rng.uniform(1 / JITTER, JITTER, len(lengths))
+        keys *= rng.uniform(1 / jitter, jitter, len(lengths))
     batches: list[list[int]] = []
     longest = 0
     for index in np.argsort(keys, kind="stable").tolist():

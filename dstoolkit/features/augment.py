@@ -91,22 +91,29 @@ class Augment:
         """What perturbs the vocal tract length of frames of these features, if it is to be. Raises ConfigError."""
         return Warper(self.vtlp, features) if self.vtlp else None
 
-    def apply(self, frames: FloatArray, rng: np.random.Generator, frame_shift: float) -> FloatArray:
+    def tempos(self, count: int, rng: np.random.Generator) -> Places:
+        """Factors of the tempo for so many utterances: ``(count,)``."""
+        low, high = self.tempo or (1 - self.stretch, 1 + self.stretch)
+        return rng.uniform(low, high, count) if low < high else np.full(count, low)
+
+    def apply(
+        self, frames: FloatArray, rng: np.random.Generator, frame_shift: float, tempo: float | None = None
+    ) -> FloatArray:
         """``(frames, dim)`` normalised float32 -> a new, augmented array of maybe another number of frames.
 
-        ``frame_shift`` is in seconds. The same state of ``rng`` gives the same result.
+        ``frame_shift`` is in seconds; ``tempo`` is one of ``tempos`` (None: draw it). The same state of ``rng`` gives
+        the same result.
         """
-        frames = self._retimed(frames, rng, frame_shift)
+        tempo = float(self.tempos(1, rng)[0]) if tempo is None else tempo
+        frames = self._retimed(frames, tempo, rng, frame_shift)
         self._mask_bands(frames, rng)
         self._mask_times(frames, rng, frame_shift)
         return frames
 
-    def _retimed(self, frames: FloatArray, rng: np.random.Generator, frame_shift: float) -> FloatArray:
+    def _retimed(self, frames: FloatArray, tempo: float, rng: np.random.Generator, frame_shift: float) -> FloatArray:
         """Stretched, then warped in time."""
-        if len(frames) < 2 or not (self.stretch or self.tempo or self.time_warp):
+        if len(frames) < 2 or not (tempo != 1 or self.time_warp):
             return frames.copy()
-        low, high = self.tempo or (1 - self.stretch, 1 + self.stretch)
-        tempo = rng.uniform(low, high) if low < high else low
         places = spread(len(frames), max(1, round(len(frames) / tempo)))
         return between(frames, self._warped(places, len(frames) - 1, rng, frame_shift) if self.time_warp else places)
 

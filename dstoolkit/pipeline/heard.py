@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".sph"}  # endings of audio files in a folder
 
+TEMPO = (0, 1)  # follows run and epoch in the seed of an epoch's tempos; an utterance's own seed has its index there
+
 log = logging.getLogger("dstoolkit")
 
 
@@ -48,24 +50,34 @@ class Source:
     ) -> None:
         self.archive, self.augment, self.ear, self.splicer = archive, augment, ear, splicer
         self._frames = Frames(archive, cmvn)
+        self._tempos: dict[tuple[int, int], np.ndarray[Any, np.dtype[np.float64]]] = {}
         self._features = extractor(archive) if augment.vtlp or augment.band_masks else None
         self._warper = augment.warper(self._features) if self._features else None
+
+    def tempos(self, seed: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """How fast each utterance of the archive is heard in an epoch: ``(utterances,)`` factors, by run and epoch."""
+        found = self._tempos.get(seed)
+        if found is None:
+            found = self.augment.tempos(len(self.archive), np.random.default_rng([*seed, *TEMPO]))
+            self._tempos = {seed: found}  # of the last epoch that was asked for, by any thread
+        return found
 
     def plain(self, index: int) -> FloatArray:
         """Normalised only."""
         return self._frames[index]
 
-    def frames(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:
+    def frames(self, index: int, rng: np.random.Generator, tempo: float | None = None) -> tuple[FloatArray, str | None]:
         """Augmented by ``rng`` alone, so seed it by run, epoch and ``index``; and the words, where they are others.
 
-        Raises DataError for unreadable audio.
+        ``tempo`` is the utterance's of ``Augment.tempos``, where batches were planned by it. Raises DataError for
+        unreadable audio.
         """
         heard, text = self._heard(index, rng)
         if self._warper:
             heard = self._warper.apply(heard, rng)
         if self._features and self.augment.band_masks:
             heard = hide_bands(heard, self.augment.band_masks, self.augment.band_width, self._features, rng)
-        return self.augment.apply(self._frames.normalised(index, heard), rng, self.archive.frame_shift), text
+        return self.augment.apply(self._frames.normalised(index, heard), rng, self.archive.frame_shift, tempo), text
 
     def _heard(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:
         if self.splicer and rng.random() < self.augment.splice:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dstoolkit.data.archive import Archive
-from dstoolkit.data.batches import pad, plan
+from dstoolkit.data.batches import JITTER, pad, plan
 from dstoolkit.errors import DataError, DstoolkitError, Faults
 from dstoolkit.pipeline.heard import Source
 from dstoolkit.pipeline.vocabulary import Vocabulary
@@ -99,9 +99,18 @@ class Dataset:
         """The utterances' ids."""
         return [self.archive.utterance_ids[at] for at in indices.tolist()]
 
-    def plan(self, budget: int, rng: np.random.Generator | None) -> list[IntArray]:
-        """Batches of at most ``budget`` frames each, padding included; see ``data.batches.plan``."""
-        return [self.kept[batch] for batch in plan(self.lengths[self.kept], budget, rng)]
+    def plan(self, budget: int, seed: tuple[int, int] | None = None) -> list[IntArray]:
+        """Batches of at most ``budget`` frames each, padding included; see ``data.batches.plan``.
+
+        By length without a ``seed``; with one (of the run and the epoch) at random, and by the lengths that the
+        utterances have at the tempo they are heard in that epoch.
+        """
+        if seed is None:
+            return [self.kept[batch] for batch in plan(self.lengths[self.kept], budget)]
+        tempos = self.source.tempos(seed)
+        even = bool((tempos == tempos[0]).all())
+        lengths = np.maximum(1, np.round(self.lengths / tempos)).astype(np.int64)[self.kept]
+        return [self.kept[at] for at in plan(lengths, budget, np.random.default_rng(seed), JITTER if even else 1.0)]
 
     def join(
         self,

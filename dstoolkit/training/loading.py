@@ -48,7 +48,8 @@ class _Load:
             if plan.seed is None:
                 rows.append(self.source.plain(at))
                 continue
-            frames, text = self.source.frames(at, np.random.default_rng([*plan.seed, at]))
+            tempo = float(self.source.tempos(plan.seed)[at])
+            frames, text = self.source.frames(at, np.random.default_rng([*plan.seed, at]), tempo)
             rows.append(frames)
             if text is not None:
                 texts[row] = text

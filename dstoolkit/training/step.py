@@ -64,7 +64,8 @@ class Step:
         self.parameters = [each for each in model.parameters() if each.requires_grad]
         self.forward = world.wrap(model)
         if options.compile:
-            self.forward = torch.compile(self.forward, dynamic=True)  # type: ignore[assignment]
+            # dynamic=True would take the features' dimension for one that varies, which inductor fails on (torch 2.13).
+            self.forward = torch.compile(self.forward)  # type: ignore[assignment]
         check_precision(options.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
         self.limit = 0

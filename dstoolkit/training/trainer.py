@@ -96,8 +96,8 @@ class Trainer:
     def batches(self, epoch: int) -> list[IntArray]:
         """Epochs count from 1; the first is sorted by length (SortaGrad), the others are shuffled."""
         if self.sorted(epoch):
-            return self.parts.train.plan(self.budget, None)
-        return self.parts.train.plan(self.budget, np.random.default_rng([self.parts.experiment.seed, epoch]))
+            return self.parts.train.plan(self.budget)
+        return self.parts.train.plan(self.budget, (self.parts.experiment.seed, epoch))
 
     def sorted(self, epoch: int) -> bool:
         return epoch == 1 and self.options.sortagrad

@@ -42,7 +42,7 @@ def validate(
     """Run ``model`` (in eval mode) over ``dataset`` in batches of at most ``budget`` frames; processes share them."""
     world = world or World()
     device = next(model.parameters()).device
-    plans = [Plan(indices) for indices in dataset.plan(budget, None)]
+    plans = [Plan(indices) for indices in dataset.plan(budget)]
     with stream(dataset, plans[world.rank :: world.size], 0, device) as batches:
         own = [_part(model, dataset, loss, decoder, batch.to(device)) for batch in batches]
     parts = world.gather(own)

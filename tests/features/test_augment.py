@@ -94,6 +94,17 @@ def test_tempo_stands_for_stretch_where_the_factors_are_not_even():
     assert half.ravel().tolist() == pytest.approx([0, 8 / 3, 16 / 3, 8])
 
 
+def test_a_tempo_that_was_drawn_before_is_kept_to():
+    augment = dataclasses.replace(OFF, stretch=0.2)
+    tempos = augment.tempos(50, np.random.default_rng(0))
+    assert tempos.min() >= 0.8
+    assert tempos.max() <= 1.2
+    assert len(set(tempos.tolist())) == 50
+    for tempo in tempos.tolist():
+        assert len(augment.apply(ones(100), np.random.default_rng(1), SHIFT, tempo)) == round(100 / tempo)
+    assert OFF.tempos(3, np.random.default_rng(0)).tolist() == [1, 1, 1]
+
+
 def test_stretching_a_ramp_gives_a_ramp():
     ramp = np.arange(10, dtype=np.float32)[:, None]
     np.testing.assert_allclose(between(ramp, spread(10, 19))[:, 0], np.arange(19) / 2, atol=1e-6)

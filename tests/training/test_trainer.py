@@ -7,10 +7,12 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from dstoolkit.data.archive import Archive
+from dstoolkit.pipeline.vocabulary import Vocabulary
 from tests import toy
 
 
@@ -138,6 +140,31 @@ def test_utterances_beyond_the_length_limits_are_counted_named_once_and_left_out
     assert "every utterance is left out" in refused.output
 
 
+def test_batches_are_planned_by_the_lengths_that_are_heard(corpus, tmp_path):
+    """Padding would be a third of the batches if they were planned by the lengths on disk."""
+    from dstoolkit.features.augment import Augment
+    from dstoolkit.features.cmvn import Cmvn
+    from dstoolkit.pipeline import heard
+    from dstoolkit.training.dataset import Dataset
+    from dstoolkit.training.loading import Plan, stream
+
+    archive = Archive(corpus / "train" / "features.h5")
+    augment = Augment(frequency_masks=0, time_masks_per_second=0, tempo=(0.6, 1.8))
+    source = heard.source(archive, corpus / "train", Cmvn("none", archive.mean, archive.variance), augment)
+    texts = dict(line.split(" ", 1) for line in (corpus / "train/text").read_text().splitlines())
+    dataset = Dataset(source, texts, Vocabulary.load(corpus / "tokenizer"))
+    plan = dataset.plan(150, (3, 2))
+    assert sorted(at for batch in plan for at in batch.tolist()) == list(range(len(archive)))
+    with stream(dataset, [Plan(each, (3, 2)) for each in plan], 0, torch.device("cpu")) as batches:
+        heard_batches = list(batches)
+    for batch in heard_batches:
+        assert batch.size <= 150 or len(batch) == 1
+    own = sum(int(batch.lengths.sum()) for batch in heard_batches)
+    assert own / sum(batch.size for batch in heard_batches) > 0.85
+    lengths = np.concatenate([batch.lengths.numpy() for batch in heard_batches])
+    assert not np.array_equal(np.sort(lengths), np.sort(archive.lengths))
+
+
 def test_damaged_checkpoint_is_a_clear_error(corpus, tmp_path, dstoolkit):
     exp = tmp_path / "exp"
     dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=1"))
@@ -161,8 +188,6 @@ def test_a_checkpoint_never_runs_code(corpus, tmp_path, dstoolkit):
 
 
 def test_hopeless_training_stops_with_advice(corpus, tmp_path, dstoolkit):
-    import numpy as np
-
     from dstoolkit.features.cmvn import Cmvn
 
     with pytest.MonkeyPatch.context() as patch:
