@@ -152,7 +152,7 @@ def test_a_compiled_model_takes_the_same_step(monkeypatch):
     loss, weights = moved(make(), [batch()])
     monkeypatch.setattr(torch, "compile", traced)
     other, others = moved(make(compile=True), [batch()])
-    assert compiled == [{"dynamic": True}]
+    assert compiled == [{}]  # torch finds out by itself which dimensions vary
     assert other == pytest.approx(loss, rel=1e-5)
     torch.testing.assert_close(others, weights, rtol=1e-5, atol=1e-7)
 
