@@ -28,6 +28,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--train", "train_folder", type=FOLDER, required=True, help="Data directory with features.h5 and text.")
 @click.option("--dev", "dev_folder", type=FOLDER, required=True, help="The same, to validate on each epoch.")
 @click.option("--tokenizer", type=FOLDER, required=True, help="What 'dstoolkit tokenizer train' made.")
+@click.option("--init", "initial", type=FOLDER, help="Begin with the weights of a trained EXP, of the same sizes.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override an option of the experiment.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--force", is_flag=True, help="Begin anew, whatever EXP holds.")
@@ -37,6 +38,7 @@ def train(
     train_folder: Path,
     dev_folder: Path,
     tokenizer: Path,
+    initial: Path | None,
     overrides: tuple[str, ...],
     device: str,
     force: bool,
@@ -65,7 +67,7 @@ def train(
     from dstoolkit.pipeline.recognition import best_device
     from dstoolkit.training import setup
 
-    sources = setup.Sources(train_folder, dev_folder, tokenizer)
+    sources = setup.Sources(train_folder, dev_folder, tokenizer, initial)
     chosen = experiment.load(config_file, overrides)
     if setup.train(folder, chosen, sources, best_device(device), force):
         click.echo(f"{folder}: done; curves in {folder / 'curves.png'}")

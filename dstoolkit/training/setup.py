@@ -25,7 +25,8 @@ from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitErro
 from dstoolkit.features.augment import Augment
 from dstoolkit.features.cmvn import Cmvn
 from dstoolkit.interfaces import BLANK
-from dstoolkit.pipeline import heard
+from dstoolkit.models.ctc_model import CTCModel
+from dstoolkit.pipeline import checkpoint, heard
 from dstoolkit.pipeline.experiment import Experiment, TrainConfig
 from dstoolkit.pipeline.recognition import build_model, describe
 from dstoolkit.pipeline.vocabulary import Vocabulary
@@ -44,14 +45,20 @@ log = logging.getLogger("dstoolkit")
 
 @dataclass(frozen=True)
 class Sources:
-    """What a training reads: data directories with ``features.h5`` and ``text``, and a tokenizer's folder."""
+    """What a training reads: data directories with ``features.h5`` and ``text``, and a tokenizer's folder.
+
+    ``initial`` is a trained recogniser's folder, whose weights are begun with; None: random ones.
+    """
 
     train: Path
     dev: Path
     tokenizer: Path
+    initial: Path | None = None
 
     def files(self) -> dict[str, Path]:
         found = {"tokenizer": self.tokenizer}
+        if self.initial is not None:
+            found["initial"] = self.initial / "best.pt"
         for name, folder in (("train", self.train), ("dev", self.dev)):
             found |= {f"{name}/text": folder / "text", f"{name}/features.h5": folder / "features.h5"}
         return found
@@ -59,6 +66,7 @@ class Sources:
     def check(self) -> None:
         """Raises Faults naming all that is missing."""
         advice = {
+            "best.pt": "--init names a trained recogniser's folder",
             "features.h5": "run 'dstoolkit features extract' first",
             "tokenizer": "run 'dstoolkit tokenizer train'",
         }
@@ -156,6 +164,8 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
         inspect(archive, vocabulary, texts)
     train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
+    if sources.initial is not None:
+        begin_with(model, sources.initial / "best.pt")
     leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]
     loss, loss_options = plugins.choose("losses", experiment.loss)
     plugins.choose("decoders", experiment.decoder)  # not needed here, but faults of it are best known now
@@ -168,6 +178,18 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     }
     decode = decoder(decoder_options, vocabulary.tokenizer)
     return Parts(experiment, model, loss(loss_options, BLANK), decode, train, dev, device, keepsake)
+
+
+def begin_with(model: CTCModel, path: Path) -> None:
+    """Give ``model`` the weights of a trained recogniser. Raises DataError or Faults where they are of another."""
+    weights = checkpoint.load(path).get("weights", {})
+    found, wanted = ({name: tuple(each.shape) for name, each in some.items()} for some in (weights, model.state_dict()))
+    Faults.check(
+        DataError(path, f"{name} is {found.get(name, 'absent')}", f"the experiment's is {wanted.get(name, 'absent')}")
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    )
+    model.load_state_dict(weights)
 
 
 def check_archives(experiment: Experiment, train: Archive, dev: Archive) -> None:

@@ -15,13 +15,13 @@ fi
 stage prepare dstoolkit corpus prepare an4 --set "form=$form" --out "$data" --cache downloads "${corpus[@]}" "${force[@]}"
 stage features dstoolkit features extract "$data"/{train,dev,test} "${config[@]}" --nj "$nj" "${force[@]}"
 stage tokenizer dstoolkit tokenizer train "$data/train/text" "$data/tokenizer" "${config[@]}" "${force[@]}"
-# Words are learned in other orders too: a first training, short and lightly augmented, finds out where they are.
+# Words are learned in other orders too: a first training, short and lightly augmented, finds where they are.
 sources=(--train "$data/train" --dev "$data/dev" --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}")
-light=(--set augment.splice=0 --set 'augment.tempo=[]' --set encoder.dropout=0.2 --set train.epochs=20)
+light=(--set augment.splice=0 --set 'augment.tempo=[]' --set encoder.dropout=0.2 --set train.epochs=20 --set train.lr=3e-3)
 stage train dstoolkit train "${exp}_first" "${config[@]}" "${light[@]}" "${sources[@]}"
-stage train dstoolkit align "${exp}_first" "$data/train" --out "${exp}_first/aligned" --format ctm \
-    "${device[@]}" "${force[@]}"
-stage train dstoolkit train "$exp" "${config[@]}" --set "augment.alignments=${exp}_first/aligned/ctm" "${sources[@]}"
+stage train dstoolkit align "${exp}_first" "$data/train" --out "${exp}_first/aligned" "${device[@]}" "${force[@]}"
+stage train dstoolkit train "$exp" --init "${exp}_first" "${config[@]}" \
+    --set "augment.alignments=${exp}_first/aligned/ctm" "${sources[@]}"
 stage decode dstoolkit lm train "$data/train" "$data/lm.arpa" --order 3 --tokenizer "$data/tokenizer" "${force[@]}"
 stage decode dstoolkit decode tune "$exp" "$data/dev" --lm "$data/lm.arpa" --out "$exp/tune" \
     "${device[@]}" "${force[@]}"

@@ -165,6 +165,23 @@ def test_batches_are_planned_by_the_lengths_that_are_heard(corpus, tmp_path):
     assert not np.array_equal(np.sort(lengths), np.sort(archive.lengths))
 
 
+def test_a_training_begins_with_anothers_weights(corpus, tmp_path, dstoolkit):
+    first, second = tmp_path / "first", tmp_path / "second"
+    dstoolkit(*toy.arguments(corpus, first, "--set", "train.epochs=15"))
+    command = toy.arguments(corpus, second, "--init", first, "--set", "train.epochs=1", "--set", "train.lr=1e-6")
+    dstoolkit(*command)
+    best = torch.load(first / "best.pt", weights_only=True)
+    losses = [json.loads(line)["dev_loss"] for line in (second / "metrics.jsonl").read_text().splitlines()]
+    assert losses[0] == pytest.approx(best["metrics"]["dev_loss"], rel=0.1)
+    assert "already done" in dstoolkit(*command).output
+    assert "initial" in dstoolkit(*toy.arguments(corpus, second, *command[-4:]), status=2).output
+    other = toy.arguments(corpus, tmp_path / "other", "--init", first, "--set", "encoder.size=17")
+    refused = dstoolkit(*other, status=2).output
+    assert "encoder.recurrent.0.directions.0.weight_ih_l0 is (64, 24); the experiment's is (68, 24)" in refused
+    absent = dstoolkit(*toy.arguments(corpus, tmp_path / "none", "--init", tmp_path / "nowhere"), status=2).output
+    assert "best.pt: no such file or folder; --init names a trained recogniser's folder" in absent
+
+
 def test_damaged_checkpoint_is_a_clear_error(corpus, tmp_path, dstoolkit):
     exp = tmp_path / "exp"
     dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=1"))
