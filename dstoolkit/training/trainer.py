@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
 
 from dstoolkit import plugins
@@ -31,8 +30,9 @@ from dstoolkit.training.dataset import Batch, Dataset, IntArray
 from dstoolkit.training.distributed import World
 from dstoolkit.training.health import Health
 from dstoolkit.training.interruption import Interruption
-from dstoolkit.training.loading import Plan, stream
+from dstoolkit.training.loading import stream
 from dstoolkit.training.monitor import Monitor, describe
+from dstoolkit.training.order import Order
 from dstoolkit.training.progress import Progress
 from dstoolkit.training.step import Outcome, Step
 from dstoolkit.training.stopping import Stopping
@@ -63,7 +63,7 @@ class Trainer:
     def __init__(self, parts: Parts, folder: Path, world: World | None = None) -> None:
         self.parts, self.folder, self.world = parts, folder, world or World()
         self.options = parts.experiment.train
-        self.budget = max(1, round(self.options.batch_seconds / parts.train.archive.frame_shift))
+        self.order = Order(parts.train, self.options, parts.experiment.seed, self.world)
         model = parts.model.to(parts.device)
         self.average = Average(model, self.options.ema)
         self.optimizer = optim.chosen(
@@ -73,7 +73,7 @@ class Trainer:
             "scheduler",
             {"warmup": self.options.warmup, **plain(self.options.scheduler)},
             optimizer=self.optimizer,
-            total_steps=sum(len(self.batches(epoch)) for epoch in range(1, self.options.epochs + 1)),
+            total_steps=self.order.steps(),
         )
         self.step = Step(
             model, parts.loss, self.optimizer, self.options, parts.device, parts.experiment.seed, self.world
@@ -91,45 +91,20 @@ class Trainer:
     def _settings(self, choice: Choice) -> dict[str, Any]:
         return {"lr": self.options.lr, "weight_decay": self.options.weight_decay, **plain(choice)}
 
-    # Batches
-
-    def batches(self, epoch: int) -> list[IntArray]:
-        """Epochs count from 1; the first is sorted by length (SortaGrad), the others are shuffled."""
-        if self.sorted(epoch):
-            return self.parts.train.plan(self.budget)
-        return self.parts.train.plan(self.budget, (self.parts.experiment.seed, epoch))
-
-    def sorted(self, epoch: int) -> bool:
-        return epoch == 1 and self.options.sortagrad
-
-    def cut(self, batch: IntArray) -> list[IntArray]:
-        """The parts of a batch that are computed one after another."""
-        return [each for each in np.array_split(batch, self.options.accumulate) if len(each)]
-
-    def plans(self) -> Iterator[Plan]:
-        """This process's parts of all batches from here to the training's end."""
-        first = self.taken
-        for epoch in range(self.run.epoch + 1, self.options.epochs + 1):
-            seed = None if self.sorted(epoch) else (self.parts.experiment.seed, epoch)
-            for batch in self.batches(epoch)[first:]:
-                for part in self.cut(batch):
-                    own = self.world.share(part)
-                    yield Plan(own, seed) if len(own) else Plan(part[:1], seed, weight=0)
-            first = 0
-
     # Epochs
 
     def fit(self) -> None:
         """All that is left to do. Raises KeyboardInterrupt, after saving, where the user interrupts it."""
         self.resume()
         hooks = plugins.load()
-        describe(self.parts.model, self.batches(self.options.epochs), self.parts.train.lengths)
+        describe(self.parts.model, self.order.batches(self.options.epochs), self.parts.train.lengths)
         monitor = Monitor(self.folder, self.run.epoch, self.options.epochs, self.options.show)
         hooks.observe("dstoolkit_train_start", run=self.run)
+        plans = self.order.plans(self.run.epoch + 1, self.taken)
         with (
             closing(monitor),
             Interruption() as interruption,
-            stream(self.parts.train, self.plans(), self.options.workers, self.parts.device) as batches,
+            stream(self.parts.train, plans, self.options.workers, self.parts.device) as batches,
         ):
             while self.run.epoch < self.options.epochs and not self.stopped:
                 self.learn(batches, interruption)
@@ -144,7 +119,7 @@ class Trainer:
     def learn(self, batches: Iterator[Batch], interruption: Interruption) -> None:
         """The steps that are left of the epoch under way."""
         epoch = self.run.epoch + 1
-        plan = self.batches(epoch)
+        plan = self.order.batches(epoch)
         frames = sum(int(self.parts.train.lengths[batch].sum()) for batch in plan)
         self.parts.model.train()
         with Progress(epoch, self.options.epochs, len(plan), self.taken, frames) as progress:
@@ -162,7 +137,7 @@ class Trainer:
     ) -> tuple[float, int, bool]:
         """The loss per token, the frames heard, and whether anybody wants to stop; all processes' together."""
         started = time.monotonic()
-        parts = [next(batches) for _ in self.cut(batch)]
+        parts = [next(batches) for _ in self.order.cut(batch)]
         waited = time.monotonic() - started
         own = [part for part in parts if part.weight]
         tokens = int(self.world.sum([sum(int(part.target_lengths.sum()) for part in own)])[0])
@@ -228,7 +203,7 @@ class Trainer:
 
     def heard(self, model: CTCModel) -> Validation:
         parts = self.parts
-        return validate(model, parts.dev, parts.loss, parts.decoder, self.budget, self.world)
+        return validate(model, parts.dev, parts.loss, parts.decoder, self.order.budget, self.world)
 
     def finish_epoch(self, metrics: dict[str, Any], validation: Validation) -> None:
         """``best.pt`` where the averaged weights are the best so far by WER, then loss; ``last.pt`` always."""

@@ -8,8 +8,8 @@ temporary folder, texts of six characters a second. The experiment is the defaul
 
 - ours: everything that ``dstoolkit train`` does between two validations: reading the archive, normalising, augmenting,
   padding (each epoch begins with no batch prepared), moving average, clipping, metrics, the checks of health.
-- same: the same model, the batches of the same utterances, which lie ready, padded and not augmented; torch's CTC,
-  ``AdamW(parameters)``, ``clip_grad_norm_``, ``loss.item()``.
+- same: the same model, and batches of the same size that lie ready, not augmented, sorted by length for the least
+  padding; torch's CTC, ``AdamW(parameters)``, ``clip_grad_norm_``, ``loss.item()``.
 - padded: that loop with a model of the same sizes from torch's layers: ``Conv1d``, ``BatchNorm1d``, ``Dropout``, and a
   bidirectional ``LSTM`` that hears the padding as if it were speech. For the encoder ``deepspeech`` with LSTMs only.
 - packed: the same with packed sequences, which is how most write it.
@@ -153,16 +153,17 @@ class Ours:
     def batches(self) -> contextlib.AbstractContextManager[Iterator[Batch]]:
         """Of this epoch alone, so that none of them is prepared in another's turn."""
         trainer = self.trainer
-        count = sum(len(trainer.cut(batch)) for batch in trainer.batches(trainer.run.epoch + 1))
-        plans = itertools.islice(trainer.plans(), count)
+        count = sum(len(trainer.order.cut(batch)) for batch in trainer.order.batches(trainer.run.epoch + 1))
+        plans = itertools.islice(trainer.order.plans(trainer.run.epoch + 1, 0), count)
         return stream(trainer.parts.train, plans, trainer.options.workers, trainer.parts.device)
 
 
 def perfect(trainer: Trainer) -> list[Batch]:
-    """The batches of the trainer's next epoch, not augmented, on the device."""
-    plans = [Plan(part) for batch in trainer.batches(trainer.run.epoch + 1) for part in trainer.cut(batch)]
-    with stream(trainer.parts.train, plans, 0, trainer.parts.device) as batches:
-        return [batch.to(trainer.parts.device) for batch in batches]
+    """All utterances as they are, in batches of the trainer's size with the least padding, on the device."""
+    device, train = trainer.parts.device, trainer.parts.train
+    plans = [Plan(part) for batch in train.plan(trainer.budget) for part in trainer.cut(batch)]
+    with stream(train, plans, 0, device) as batches:
+        return [batch.to(device) for batch in batches]
 
 
 def compare(folder: Path, arguments: argparse.Namespace, device: torch.device) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def compare(folder: Path, arguments: argparse.Namespace, device: torch.device) -
     found = {
         "settings": arguments.set,
         "minutes": seconds / 60,
-        "steps": len(ours.trainer.batches(2)),
+        "steps": len(ours.trainer.order.batches(2)),
         "repeats": arguments.repeats,
         "threads": torch.get_num_threads(),
         "rows": [row(name, each, times["ours"], seconds) for name, each in times.items()],
@@ -193,11 +194,10 @@ def compare(folder: Path, arguments: argparse.Namespace, device: torch.device) -
 def take_turns(ours: Ours, peers: dict[str, PlainLoop], repeats: int, device: torch.device) -> dict[str, Times]:
     """The epochs of each; the first of each, which compiles and fills caches, is not kept."""
     times: dict[str, Times] = {"ours": [], **{name: [] for name in peers}}
+    batches = perfect(ours.trainer)
     for _ in range(repeats + 1):
-        batches = perfect(ours.trainer) if peers else []
         for name, peer in peers.items():
             times[name].append(timed(functools.partial(peer.epoch, batches), device))
-        del batches
         times["ours"].append(timed(ours.epoch, device))
     return {name: each[1:] for name, each in times.items()}
 

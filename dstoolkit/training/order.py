@@ -1,0 +1,44 @@
+"""Which utterances meet in which batch of which epoch, and who computes what of it: by the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dstoolkit.pipeline.experiment import TrainConfig
+from dstoolkit.training.dataset import Dataset, IntArray
+from dstoolkit.training.distributed import World
+from dstoolkit.training.loading import Plan
+
+
+class Order:
+    """The batches of a whole training; epochs count from 1. Every process has the same."""
+
+    def __init__(self, dataset: Dataset, options: TrainConfig, seed: int, world: World) -> None:
+        self.dataset, self.options, self.seed, self.world = dataset, options, seed, world
+        self.budget = max(1, round(options.batch_seconds / dataset.archive.frame_shift))  # frames
+
+    def batches(self, epoch: int) -> list[IntArray]:
+        """Of indices into the archive. The first epoch is sorted by length (SortaGrad), the others are shuffled."""
+        return self.dataset.plan(self.budget, None if self.sorted(epoch) else (self.seed, epoch))
+
+    def sorted(self, epoch: int) -> bool:
+        return epoch == 1 and self.options.sortagrad
+
+    def steps(self) -> int:
+        """Of all epochs."""
+        return sum(len(self.batches(epoch)) for epoch in range(1, self.options.epochs + 1))
+
+    def cut(self, batch: IntArray) -> list[IntArray]:
+        """The parts of a batch that are computed one after another."""
+        return [each for each in np.array_split(batch, self.options.accumulate) if len(each)]
+
+    def plans(self, epoch: int, taken: int) -> Iterator[Plan]:
+        """This process's parts of all batches to the training's end, after so many steps of ``epoch``."""
+        for later in range(epoch, self.options.epochs + 1):
+            seed = None if self.sorted(later) else (self.seed, later)
+            for batch in self.batches(later)[taken if later == epoch else 0 :]:
+                for part in self.cut(batch):
+                    own = self.world.share(part)
+                    yield Plan(own, seed) if len(own) else Plan(part[:1], seed, weight=0)
