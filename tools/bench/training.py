@@ -161,7 +161,8 @@ class Ours:
 def perfect(trainer: Trainer) -> list[Batch]:
     """All utterances as they are, in batches of the trainer's size with the least padding, on the device."""
     device, train = trainer.parts.device, trainer.parts.train
-    plans = [Plan(part) for batch in train.plan(trainer.budget) for part in trainer.cut(batch)]
+    order = trainer.order
+    plans = [Plan(part) for batch in train.plan(order.budget) for part in order.cut(batch)]
     with stream(train, plans, 0, device) as batches:
         return [batch.to(device) for batch in batches]
 
