@@ -51,7 +51,7 @@ def make_tree(folder: Path, language: str = "en", voice: str = "en_US_f_Allison"
         soundfile.write(sounds / f"{name}.wav", np.zeros(0 if name == "empty" else 80, np.float32), 8000)
     docs = folder / f"usr/share/doc/asterisk-core-sounds-{language}"
     docs.mkdir(parents=True)
-    (docs / f"core-sounds-{language}.txt.gz").write_bytes(gzip.compress(text.encode()))
+    (docs / f"core-sounds-{language}.txt.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     return folder
 
 
@@ -193,11 +193,14 @@ def test_an_installed_copy_is_used(tmp_path: Path, english: Prompts, monkeypatch
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (gzip.compress(b"one: One.\ntwo\nthree\n"), "2: no colon in 'two'; expected 'name: text'\n.*3: no colon"),
-        (gzip.compress(b"one: \xff"), "not readable: 'utf-8' codec"),
-        (gzip.compress(LIST.encode())[:50], "not readable"),
+        (
+            gzip.compress(b"one: One.\ntwo\nthree\n", mtime=0),
+            "2: no colon in 'two'; expected 'name: text'\n.*3: no colon",
+        ),
+        (gzip.compress(b"one: \xff", mtime=0), "not readable: 'utf-8' codec"),
+        (gzip.compress(LIST.encode(), mtime=0)[:50], "not readable"),
         (b"not gzip", "not readable"),
-        (gzip.compress(b"; nothing\n"), "no transcript of a recording"),
+        (gzip.compress(b"; nothing\n", mtime=0), "no transcript of a recording"),
     ],
 )
 def test_faulty_lists(tmp_path: Path, content: bytes, says: str, english: Prompts) -> None:
