@@ -38,7 +38,7 @@ def test_a_plugin_is_found_by_name(registry):
     found = entry(made, "good")
     assert (found.status, found.distribution, found.version, found.module) == ("ok", "toy-good", "1.5", "toy_good")
     assert found.provides == {"encoders": ["toy"]}
-    assert made.names("encoders") == ["deepspeech", "toy"]
+    assert made.names("encoders") == ["conformer", "deepspeech", "deepspeech2", "toy"]
 
 
 def test_all_kinds_have_built_ins_and_no_conflicts():
@@ -69,7 +69,7 @@ def test_a_module_that_cannot_load_fails_alone(registry, source, why):
     assert "\n" not in bad.why
     assert made.get("encoders", "toy").name == "toy"
     with pytest.raises(PluginError, match=r"plugin 'bad' failed to load: .*see 'dstoolkit plugins list'"):
-        made.get("encoders", "conformer")
+        made.get("encoders", "absent")
 
 
 HOOK = "@hookimpl\ndef dstoolkit_register_encoders():\n    "
@@ -92,7 +92,7 @@ HOOK = "@hookimpl\ndef dstoolkit_register_encoders():\n    "
 )
 def test_a_hook_that_fails_fails_alone(registry, body, why):
     made = registry(bad=HOOK + body, good=ENCODER.format(name="toy"))
-    assert made.names("encoders") == ["deepspeech", "toy"]
+    assert made.names("encoders") == ["conformer", "deepspeech", "deepspeech2", "toy"]
     assert entry(made, "bad").status == "failed"
     assert why in entry(made, "bad").why
 
@@ -143,7 +143,7 @@ def test_blocking_by_entry_point_or_distribution(registry, monkeypatch, blocked)
     assert made.get("encoders", "same").name == "same"
     assert "toy_one" not in sys.modules
     with pytest.raises(PluginError, match="plugin 'one' is blocked"):
-        made.get("encoders", "conformer")
+        made.get("encoders", "absent")
 
 
 CHOOSING = """

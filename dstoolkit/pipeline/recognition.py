@@ -153,8 +153,8 @@ def best_device(wanted: str = "auto") -> str:
     kind, _, number = wanted.partition(":")
     if kind not in usable or (number and not number.isdigit()):
         raise ConfigError("--device", f"{wanted!r}", "expected auto, cpu, cuda, cuda:N or mps", "")
-    count = torch.cuda.device_count() if kind == "cuda" else 1
-    if not usable[kind] or int(number or 0) >= count:
+    beyond = number and (kind != "cuda" or int(number) >= torch.cuda.device_count())
+    if not usable[kind] or beyond:
         advice = "install a CUDA build of torch or use 'cpu'" if kind == "cuda" else "use 'cpu'"
         raise ConfigError("--device", f"{wanted!r} is not usable here", "", advice)
     return wanted
