@@ -5,8 +5,9 @@ Kaldi's, ``yes`` and ``no``, in lower case. The split is Kaldi's too (egs/yesno/
 first 31 are training, the other 29 test; dev is five of the 31, chosen by hash.
 
 In that split each training recording begins with "no" and each of the test's with "yes", so a model that hears the
-whole recording learns that the first word is "no". Kaldi's models look at a few frames and cannot. Training therefore
-has, beside each recording, its ends: what is left when its first words are cut off.
+whole recording learns that the silence it begins with is followed by "no", or even that it is one. Kaldi's models look
+at a few frames and cannot. Training therefore has not the recordings but what can be cut from them in their pauses:
+their ends, without one first word or more, and each word but the first alone.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ CHECKSUM = "sha256:c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8
 RECORDINGS, TRAIN, DEV = 60, 31, 5
 WORDS = {"1": "yes", "0": "no"}
 NAME = re.compile(r"[01](_[01]){7}")
-CLIPPED = 0.02  # s of the word before, whose sound dies away after it
+TAILS = (0.1, 0.2, 0.02, 0.0)  # s of the word before, in turn: some recordings begin where a sound dies away
 SPEAKER = "global"  # Kaldi's name for him
 
 
 @dataclass(frozen=True)
 class YesNoConfig:
-    """``url``: the address above ``1/waves_yesno.tar.gz``; OpenSLR's, or a mirror's. ``ends``: whether training also
-    has the ends of its recordings."""
+    """``url``: the address above ``1/waves_yesno.tar.gz``; OpenSLR's, or a mirror's. ``ends``: whether training has the
+    ends and the words of its recordings in their place."""
 
     url: str = URL
     ends: bool = True
@@ -71,9 +72,10 @@ class YesNo(Corpus):
         chosen = set(splitting.hashed(each.id for each in training)[:DEV])
         train = [each for each in training if each.id not in chosen]
         dev = [each for each in training if each.id in chosen]
-        cut = [each for whole in train for each in _ends(whole)] if self.ends else []
-        notes = [f"train has {len(train)} recordings and {len(cut)} ends of them"] if self.ends else []
-        return Preparation({"train": train + cut, "dev": dev, "test": test}, notes)
+        if not self.ends:
+            return Preparation({"train": train, "dev": dev, "test": test})
+        cut = [each for whole in train for each in _cut(whole)]
+        return Preparation({"train": cut, "dev": dev, "test": test}, [f"train has {len(cut)} parts of {len(train)}"])
 
 
 def _recordings(folder: Path) -> list[Path]:
@@ -85,17 +87,24 @@ def _recordings(folder: Path) -> list[Path]:
     return []
 
 
-def _ends(whole: Utterance) -> list[Utterance]:
-    """A recording without its first word, without its first two, and so on, two words at least; none where its pauses
-    cannot be told. Every second one begins where the word before dies away, as some recordings do."""
+def _cut(whole: Utterance) -> list[Utterance]:
+    """A recording's ends, two words at least, which begin in a pause or with the tail of the word before, and its words
+    but the first, each from the middle of a pause to that of the next; all of it where its pauses cannot be told."""
     words = (whole.text or "").split()
     samples, rate = audio.read(whole.path)
-    ends = []
-    for at, (begin, end) in enumerate((pauses.find(samples, rate, len(words)) or [])[:-1], start=1):
-        start = begin - CLIPPED if at % 2 else (begin + end) / 2
-        text = " ".join(words[at:])
-        ends.append(replace(whole, id=f"{whole.id}-{at}", text=text, start=start, recording=whole.id))
-    return ends
+    found = pauses.find(samples, rate, len(words))
+    if not found:
+        return [whole]
+    middles = [(begin + end) / 2 for begin, end in found]
+    parts = []
+    for at, ((begin, _), middle, end) in enumerate(zip(found, middles, [*middles[1:], None], strict=True), start=1):
+        tail = TAILS[(at - 1) % len(TAILS)]
+        if end is not None:
+            parts.append(
+                replace(whole, id=f"{whole.id}-{at}", text=" ".join(words[at:]), start=begin - tail if tail else middle)
+            )
+        parts.append(replace(whole, id=f"{whole.id}-{at}w", text=words[at], start=middle, end=end))
+    return [replace(each, recording=whole.id) for each in parts]
 
 
 def _text(name: str) -> str:

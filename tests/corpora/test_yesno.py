@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,18 @@ def test_ends_of_real_recordings(corpora: Path) -> None:
     corpus = YesNo(YesNoConfig())
     preparation = corpus.prepare(corpus.locate(corpora / "yesno", corpora))
     train = preparation.splits["train"]
-    whole = {each.id: each for each in train if each.start == 0}
-    ends = [each for each in train if each.start > 0]
-    assert len(whole) == 26
-    assert preparation.notes == [f"train has 26 recordings and {len(ends)} ends of them"]
-    assert len(ends) >= 20 * 6, "the pauses of most recordings are told"
-    for each in ends:
-        words = (whole[each.recording].text or "").split()
-        assert (each.text or "").split() == words[int(each.id.rpartition("-")[2]) :]
-    first = [(each.text or "").split()[0] for each in ends]
+    assert preparation.notes == [f"train has {len(train)} parts of 26"]
+    assert not {each.path for each in train} & {
+        each.path for name in ("dev", "test") for each in preparation.splits[name]
+    }
+    parts = [each for each in train if each.start > 0]
+    assert len(parts) >= 20 * 13, "the pauses of most recordings are told"
+    for each in parts:
+        words, (at, alone) = each.recording.split("_"), re.fullmatch(r".*-(\d)(w?)", each.id).groups()  # type: ignore[union-attr]
+        wanted = words[int(at) : int(at) + 1] if alone else words[int(at) :]
+        assert (each.text or "").split() == [yesno.WORDS[digit] for digit in wanted]
+        assert each.end is None or 0.2 < each.end - each.start < 2
+    first = [(each.text or "").split()[0] for each in parts]
     assert 0.3 < first.count("yes") / len(first) < 0.7
 
 
