@@ -15,6 +15,9 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
+LIMITS = 3.0, 5.0  # how far batch renormalisation goes: r within 1/3 to 3, d within -5 to 5 (Ioffe 2017, section 4)
+RAMP = 200, 1000  # batches: until the first there is none of it, for running statistics must settle; all from the second
+
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     """``(batch,)`` -> ``(batch, frames)``, true on the utterance's own frames."""
@@ -59,6 +62,12 @@ class MaskedBatchNorm(nn.Module):
     """Batch normalisation over all the utterances' frames, without padding (Ioffe & Szegedy 2015; sequence-wise as in
     Laurent et al. 2016 and Deep Speech 2). Padding, which must be finite, comes out as 0.
 
+    Batches hold utterances of like length, whose statistics are not those of all speech: short ones are other words, by
+    other speakers. What is learned under a batch's own statistics is therefore misheard under the running ones. So after
+    the first batches the running statistics count in training too, by batch renormalisation (Ioffe 2017, "Batch
+    renormalization", arXiv:1702.03275): a batch's frames are normalised by its own, then scaled by r and shifted by d
+    to where the running ones would have put them, as far as ``LIMITS`` allow, and gradients take r and d for constants.
+
     ``group``: the processes of ``torch.distributed`` whose frames count together; None: this one's alone. ``idle``:
     this process's batch stands in for none; it counts for nothing, but the others are not kept waiting. Statistics are
     float32 under autocast, and the same bits in every process. Copies and pickles have no group.
@@ -83,10 +92,18 @@ class MaskedBatchNorm(nn.Module):
         weight, bias = self.norm.weight, self.norm.bias
         mask = own.to(weight.dtype) * (0.0 if self.idle else 1.0)
         with torch.autocast(batch.device.type, enabled=False):
-            found = _Normalise.apply(flat, mask, weight, bias, self.norm.eps, self.group)  # type: ignore[no-untyped-call]
+            found = _Normalise.apply(flat, mask, weight, bias, self._running(), self.norm.eps, self.group)  # type: ignore[no-untyped-call]
             output, *statistics = found
             self._track(*statistics)
         return output.view_as(batch)
+
+    def _running(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The running mean and variance, and how large r, from 1, and d, from 0, may be by now."""
+        running = dict(self.norm.named_buffers())
+        seen = running["num_batches_tracked"].to(self.norm.weight.dtype)
+        share = ((seen - RAMP[0]) / (RAMP[1] - RAMP[0])).clamp(0, 1)
+        largest = (1 + share * (LIMITS[0] - 1), share * LIMITS[1])
+        return running["running_mean"], running["running_var"], *largest
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
@@ -113,17 +130,24 @@ def idle(model: nn.Module, value: bool) -> None:
 
 
 class _Normalise(torch.autograd.Function):
-    """Frames ``(n, dim)`` to mean 0 and variance 1 where the ``mask`` ``(n,)`` is 1, and 0 where it is 0.
+    """Frames ``(n, dim)`` to mean 0 and variance 1 where the ``mask`` ``(n,)`` is 1, and 0 where it is 0; renormalised.
 
-    With c = mask (x - mean), r = 1 / sqrt(variance + eps) and N frames in all processes: y = mask (w r c + b), and
-    dx = mask w r (g - sum(g) / N - c r^2 sum(g c) / N), whose sums run over all processes (Ioffe & Szegedy 2015,
-    section 3). Sums by a mask are matrix products and what can be done in place is: on a CPU that takes no longer
-    than choosing the frames, whose number a GPU would have to wait for.
+    With c = mask (x - mean), q = 1 / sqrt(variance + eps) and N frames in all processes: y = mask (w (r q c + d) + b),
+    and dx = mask w r q (g - sum(g) / N - c q^2 sum(g c) / N), whose sums run over all processes (Ioffe & Szegedy 2015,
+    section 3; Ioffe 2017, section 3). Sums by a mask are matrix products and what can be done in place is: on a CPU
+    that takes no longer than choosing the frames, whose number a GPU would have to wait for.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, eps: float, group: ProcessGroup | None
+        ctx: Any,
+        x: Tensor,
+        mask: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        running: tuple[Tensor, Tensor, Tensor, Tensor],
+        eps: float,
+        group: ProcessGroup | None,
     ) -> tuple[Tensor, ...]:
         x32 = x.to(weight.dtype)
         count, sums = _total(group, mask.sum()[None], mask @ x32)
@@ -133,25 +157,29 @@ class _Normalise(torch.autograd.Function):
         scaled = centred.square()
         variance = _total(group, mask @ scaled)[0] / many
         rate = (variance + eps).rsqrt()
-        torch.mul(centred, weight * rate, out=scaled)
+        usual, spread, largest, farthest = running
+        usual_rate = (spread + eps).rsqrt()
+        stretch = (usual_rate / rate).clamp(1 / largest, largest)
+        shift = ((mean - usual) * usual_rate).clamp(-farthest, farthest)
+        torch.mul(centred, weight * stretch * rate, out=scaled)
         ctx.group = group
-        ctx.save_for_backward(centred, mask, weight, rate, many)
+        ctx.save_for_backward(centred, mask, weight, rate, many, stretch, shift)
         ctx.mark_non_differentiable(mean, variance, count)
-        return scaled.addcmul_(mask[:, None], bias).to(x.dtype), mean, variance, count
+        return scaled.addcmul_(mask[:, None], bias + weight * shift).to(x.dtype), mean, variance, count
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        centred, mask, weight, rate, many = ctx.saved_tensors
+        centred, mask, weight, rate, many, stretch, shift = ctx.saved_tensors
         with torch.autocast(gradient.device.type, enabled=False):
             g = gradient.to(weight.dtype)
             work = g * centred
-            shift, scale = mask @ g, mask @ work
-            everywhere, slope = _total(ctx.group, shift, scale)
+            level, scale = mask @ g, mask @ work
+            everywhere, slope = _total(ctx.group, level, scale)
             torch.sub(g, everywhere / many, out=work)
             work.addcmul_(centred, -rate.square() * slope / many)
-            work.mul_(weight * rate).mul_(mask[:, None])
-        return work.to(gradient.dtype), None, rate * scale, shift, None, None
+            work.mul_(weight * stretch * rate).mul_(mask[:, None])
+        return work.to(gradient.dtype), None, stretch * rate * scale + shift * level, level, None, None, None
 
 
 def _total(group: ProcessGroup | None, *sums: Tensor) -> tuple[Tensor, ...]:

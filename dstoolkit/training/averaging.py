@@ -23,7 +23,8 @@ class Average(Generic[Model]):
     """An exponential moving average of a model's weights (Polyak & Juditsky 1992), ``model`` being the averaged copy.
 
     The decay rises towards its final value over the first steps, so that the initial weights are soon forgotten.
-    Buffers (running statistics of batch norm) are copied. A decay of 0 follows the model exactly.
+    So are buffers (running statistics of batch norm, which follow the last few batches only); counts are copied. A
+    decay of 0 follows the model exactly.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
@@ -37,7 +38,10 @@ class Average(Generic[Model]):
         averages: list[torch.Tensor] = list(self.model.parameters())
         torch._foreach_lerp_(averages, list(model.parameters()), 1 - decay)
         for average, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
-            average.copy_(buffer)
+            if average.is_floating_point():
+                average.lerp_(buffer, 1 - decay)
+            else:
+                average.copy_(buffer)
 
 
 class Kept:

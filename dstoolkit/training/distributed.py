@@ -79,6 +79,17 @@ def _device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if nccl else torch.device("cpu")
 
 
+def _attempt() -> str:
+    """A name for this start of the processes, under which they leave each other their addresses.
+
+    torchrun on one machine keeps its store over restarts: without it, a process may find the address of one that
+    was killed and wait there for good. Launchers of several machines each count their own restarts, so there the
+    count is no common name, and the store is used as it is.
+    """
+    alone = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+    return f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}" if alone else "attempt"
+
+
 @contextmanager
 def world(device: str) -> Iterator[tuple[World, str]]:
     """Join the processes that torchrun started, if it did; yields this one's place and its device.
@@ -92,7 +103,13 @@ def world(device: str) -> Iterator[tuple[World, str]]:
     if device.startswith("cuda"):
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    store, rank, size = next(distributed.rendezvous("env://"))
+    distributed.init_process_group(
+        "nccl" if device.startswith("cuda") else "gloo",
+        store=distributed.PrefixStore(_attempt(), store),
+        rank=rank,
+        world_size=size,
+    )
     found = World(distributed.get_rank(), distributed.get_world_size())
     try:
         if found.main:

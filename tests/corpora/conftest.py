@@ -66,8 +66,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         body = content[start:]
         body = body[: server.drops.pop(0)] if server.drops else body
+        server.sent += len(body)  # before: a client that has it all may ask for the sum at once
         self.wfile.write(body)
-        server.sent += len(body)
 
     def first_byte(self) -> int:
         asked = self.headers.get("Range", "")
