@@ -7,7 +7,8 @@ first 31 are training, the other 29 test; dev is five of the 31, chosen by hash.
 In that split each training recording begins with "no" and each of the test's with "yes", so a model that hears the
 whole recording learns that the silence it begins with is followed by "no", or even that it is one. Kaldi's models look
 at a few frames and cannot. Training therefore has not the recordings but what can be cut from them in their pauses:
-their ends, without one first word or more, and each word but the first alone.
+their ends, without one first word or more, and each word alone. The first word comes with the silence before it, or
+that silence, which no other part has, would be news in the test, and be heard as words.
 """
 
 from __future__ import annotations
@@ -88,15 +89,15 @@ def _recordings(folder: Path) -> list[Path]:
 
 
 def _cut(whole: Utterance) -> list[Utterance]:
-    """A recording's ends, two words at least, which begin in a pause or with the tail of the word before, and its words
-    but the first, each from the middle of a pause to that of the next; all of it where its pauses cannot be told."""
+    """A recording's ends, two words at least, which begin in a pause or with the tail of the word before, and each of
+    its words, from the middle of a pause to that of the next; all of it where its pauses cannot be told."""
     words = (whole.text or "").split()
     samples, rate = audio.read(whole.path)
     found = pauses.find(samples, rate, len(words))
     if not found:
         return [whole]
     middles = [(begin + end) / 2 for begin, end in found]
-    parts = []
+    parts = [replace(whole, id=f"{whole.id}-0w", text=words[0], end=middles[0])]
     for at, ((begin, _), middle, end) in enumerate(zip(found, middles, [*middles[1:], None], strict=True), start=1):
         tail = TAILS[(at - 1) % len(TAILS)]
         if end is not None:

@@ -92,7 +92,7 @@ class MaskedBatchNorm(nn.Module):
         weight, bias = self.norm.weight, self.norm.bias
         mask = own.to(weight.dtype) * (0.0 if self.idle else 1.0)
         with torch.autocast(batch.device.type, enabled=False):
-            found = _Normalise.apply(flat, mask, weight, bias, self._running(), self.norm.eps, self.group)  # type: ignore[no-untyped-call]
+            found = _Normalise.apply(flat, mask, weight, bias, *self._running(), self.norm.eps, self.group)  # type: ignore[no-untyped-call]
             output, *statistics = found
             self._track(*statistics)
         return output.view_as(batch)
@@ -145,7 +145,10 @@ class _Normalise(torch.autograd.Function):
         mask: Tensor,
         weight: Tensor,
         bias: Tensor,
-        running: tuple[Tensor, Tensor, Tensor, Tensor],
+        usual: Tensor,
+        spread: Tensor,
+        largest: Tensor,
+        farthest: Tensor,
         eps: float,
         group: ProcessGroup | None,
     ) -> tuple[Tensor, ...]:
@@ -157,7 +160,6 @@ class _Normalise(torch.autograd.Function):
         scaled = centred.square()
         variance = _total(group, mask @ scaled)[0] / many
         rate = (variance + eps).rsqrt()
-        usual, spread, largest, farthest = running
         usual_rate = (spread + eps).rsqrt()
         stretch = (usual_rate / rate).clamp(1 / largest, largest)
         shift = ((mean - usual) * usual_rate).clamp(-farthest, farthest)
@@ -179,7 +181,7 @@ class _Normalise(torch.autograd.Function):
             torch.sub(g, everywhere / many, out=work)
             work.addcmul_(centred, -rate.square() * slope / many)
             work.mul_(weight * stretch * rate).mul_(mask[:, None])
-        return work.to(gradient.dtype), None, stretch * rate * scale + shift * level, level, None, None, None
+        return work.to(gradient.dtype), None, stretch * rate * scale + shift * level, level, *[None] * 6
 
 
 def _total(group: ProcessGroup | None, *sums: Tensor) -> tuple[Tensor, ...]:

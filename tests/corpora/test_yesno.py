@@ -50,13 +50,16 @@ def test_ends_of_real_recordings(corpora: Path) -> None:
     assert not {each.path for each in train} & {
         each.path for name in ("dev", "test") for each in preparation.splits[name]
     }
-    parts = [each for each in train if each.start > 0]
+    parts = [each for each in train if "-" in each.id]
     assert len(parts) >= 20 * 13, "the pauses of most recordings are told"
     for each in parts:
         words, (at, alone) = each.recording.split("_"), re.fullmatch(r".*-(\d)(w?)", each.id).groups()  # type: ignore[union-attr]
         wanted = words[int(at) : int(at) + 1] if alone else words[int(at) :]
         assert (each.text or "").split() == [yesno.WORDS[digit] for digit in wanted]
         assert each.end is None or 0.2 < each.end - each.start < 2
+    leading = [each for each in parts if each.id.endswith("-0w")]
+    assert len(leading) >= 20
+    assert all(each.start == 0 for each in leading), "the silence before the first word is heard too"
     first = [(each.text or "").split()[0] for each in parts]
     assert 0.3 < first.count("yes") / len(first) < 0.7
 

@@ -62,6 +62,48 @@ def test_it_is_torchs_on_the_frames_alone():
     torch.testing.assert_close(ours.eval()(batch, lengths)[mask], oracle.eval()(batch[mask]))
 
 
+def settled(mean: float, variance: float) -> MaskedBatchNorm:
+    """One that has seen many batches, with these running statistics."""
+    made = norm()
+    with torch.no_grad():
+        made.norm.running_mean.fill_(mean)
+        made.norm.running_var.fill_(variance)
+        made.norm.num_batches_tracked.fill_(masking.RAMP[1])
+    return made
+
+
+def test_after_many_batches_training_hears_as_recognition_does():
+    batch, lengths, _ = problem()
+    module = settled(7.0, 9.0)
+    expected = copy.deepcopy(module).eval()(batch, lengths)
+    torch.testing.assert_close(module(batch, lengths), expected)
+
+
+@pytest.mark.parametrize(("mean", "variance"), [(0.5, 2.0), (7.0, 9.0), (0.0, 1e-3), (0.0, 1e3)])
+@pytest.mark.parametrize("seen", [0, 0.5, 1])
+def test_batch_renormalisation_follows_its_formula(mean, variance, seen):
+    """Ioffe 2017, algorithm 1, by autograd; the limits grow with ``seen``, the share of the ramp."""
+    batch, lengths, weights = problem()
+    mask = frame_mask(lengths, 9)
+    module = settled(mean, variance)
+    start, end = masking.RAMP
+    module.norm.num_batches_tracked.fill_(round(start + seen * (end - start)))
+    frames = batch[mask].requires_grad_()
+    own = copy.deepcopy(module.norm)
+    spread = (frames.var(0, unbiased=False) + own.eps).sqrt()
+    usual = (own.running_var + own.eps).sqrt()
+    largest, farthest = 1 + seen * (masking.LIMITS[0] - 1), seen * masking.LIMITS[1]
+    r = (spread / usual).detach().clamp(1 / largest, largest)
+    d = ((frames.mean(0) - own.running_mean) / usual).detach().clamp(-farthest, farthest)
+    expected = ((frames - frames.mean(0)) / spread * r + d) * own.weight + own.bias
+    expected.backward(weights[mask])
+    found = outcome(module, batch, lengths, weights)
+    torch.testing.assert_close(found[0][mask], expected)
+    torch.testing.assert_close(found[1][mask], frames.grad)
+    for mine, theirs in zip(found[2:], (own.weight.grad, own.bias.grad), strict=False):
+        torch.testing.assert_close(mine, theirs)
+
+
 def test_names_in_a_checkpoint_are_those_of_torch_below_norm():
     assert list(MaskedBatchNorm(3).state_dict()) == [f"norm.{name}" for name in nn.BatchNorm1d(3).state_dict()]
 

@@ -38,19 +38,22 @@ def files(folder) -> list[str]:
     return sorted(each.name for each in (folder / "epochs").iterdir())
 
 
-def test_average_follows_its_formula_and_copies_buffers():
+def test_average_follows_its_formula_in_buffers_too():
     model = torch.nn.BatchNorm1d(1)
     average = Average(model, 0.5)
-    expected = 1.0
+    expected, mean = 1.0, 0.0
     for step in range(1, 30):
         with torch.no_grad():
             model.weight.fill_(float(step))
             model.running_mean.fill_(float(-step))
+            model.num_batches_tracked.fill_(step)
         average.update(model, step)
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
+        mean = decay * mean - (1 - decay) * step
         assert average.model.weight.item() == pytest.approx(expected, rel=1e-5)
-        assert average.model.running_mean.item() == -step
+        assert average.model.running_mean.item() == pytest.approx(mean, rel=1e-5)
+        assert average.model.num_batches_tracked.item() == step
     assert not average.model.training
 
 
