@@ -22,7 +22,7 @@ stage train dstoolkit train "${exp}_first" "${config[@]}" "${light[@]}" "${sourc
 stage train dstoolkit align "${exp}_first" "$data/train" --out "${exp}_first/aligned" "${device[@]}" "${force[@]}"
 stage train dstoolkit train "$exp" --init "${exp}_first" "${config[@]}" \
     --set "augment.alignments=${exp}_first/aligned/ctm" "${sources[@]}"
-stage decode dstoolkit lm train "$data/train" "$data/lm.arpa" --order 3 --tokenizer "$data/tokenizer" "${force[@]}"
+stage decode dstoolkit lm train "$data/train" "$data/lm.arpa" --order 4 --tokenizer "$data/tokenizer" "${force[@]}"
 stage decode dstoolkit decode tune "$exp" "$data/dev" --lm "$data/lm.arpa" --out "$exp/tune" \
     "${device[@]}" "${force[@]}"
 recognise "$data" "$exp" test
