@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 LIMITS = 3.0, 5.0  # how far batch renormalisation goes: r within 1/3 to 3, d within -5 to 5 (Ioffe 2017, section 4)
-RAMP = 200, 1000  # batches: until the first there is none of it, for running statistics must settle; all from the second
+RAMP = (
+    200,
+    1000,
+)  # batches: until the first there is none of it, as running statistics must settle; all from the second
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
@@ -63,8 +66,8 @@ class MaskedBatchNorm(nn.Module):
     Laurent et al. 2016 and Deep Speech 2). Padding, which must be finite, comes out as 0.
 
     Batches hold utterances of like length, whose statistics are not those of all speech: short ones are other words, by
-    other speakers. What is learned under a batch's own statistics is therefore misheard under the running ones. So after
-    the first batches the running statistics count in training too, by batch renormalisation (Ioffe 2017, "Batch
+    other speakers. What is learned under a batch's own statistics is misheard under the running ones. After the first
+    batches the running ones therefore count in training too, by batch renormalisation (Ioffe 2017, "Batch
     renormalization", arXiv:1702.03275): a batch's frames are normalised by its own, then scaled by r and shifted by d
     to where the running ones would have put them, as far as ``LIMITS`` allow, and gradients take r and d for constants.
 

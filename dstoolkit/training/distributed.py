@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import distributed, nn
+from torch.distributed.rendezvous import rendezvous
 
 from dstoolkit.models import masking
 
@@ -103,10 +104,10 @@ def world(device: str) -> Iterator[tuple[World, str]]:
     if device.startswith("cuda"):
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    store, rank, size = next(distributed.rendezvous("env://"))
+    store, rank, size = next(rendezvous("env://"))
     distributed.init_process_group(
         "nccl" if device.startswith("cuda") else "gloo",
-        store=distributed.PrefixStore(_attempt(), store),
+        store=distributed.PrefixStore(_attempt(), store),  # type: ignore[attr-defined]
         rank=rank,
         world_size=size,
     )
