@@ -146,10 +146,11 @@ def spare_inputs(inputs: Mapping[str, Path | None], out: Path, names: Iterable[s
 
 
 @contextmanager
-def building(output: Path, stamp: Stamp, folder: bool = True) -> Iterator[Path]:
+def building(output: Path, stamp: Stamp | None = None, folder: bool = True) -> Iterator[Path]:
     """A partial folder (or the path of a partial file) that becomes ``output``, stamped, where the block succeeds.
 
-    On any exception the partial output is removed and what stood at ``output`` before stays.
+    On any exception the partial output is removed and what stood at ``output`` before stays. No stamp is for what is a
+    person's from then on, and never made anew from its inputs.
     """
     partial = output.with_name(f".{output.name}.partial")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -159,14 +160,16 @@ def building(output: Path, stamp: Stamp, folder: bool = True) -> Iterator[Path]:
             partial.mkdir()
         yield partial
         if folder:
-            write(partial, stamp)
+            if stamp is not None:
+                write(partial, stamp)
             sync_tree(partial)
             _replace_folder(partial, output)
         else:
             sync(partial)
             remove(stamp_path(output))
             os.replace(partial, output)
-            write(output, stamp)
+            if stamp is not None:
+                write(output, stamp)
         sync(output.parent)
     except BaseException as error:
         _name(error, output)

@@ -53,6 +53,15 @@ def test_a_file_appears_with_its_stamp_beside(tmp_path: Path) -> None:
     assert stamp.is_done(tmp_path / "out.h5", MADE)
 
 
+def test_without_a_stamp_none_is_written(tmp_path: Path) -> None:
+    with stamp.building(tmp_path / "folder") as partial:
+        (partial / "text").write_text("content")
+    with stamp.building(tmp_path / "file", folder=False) as partial:
+        partial.write_text("content")
+    assert names(tmp_path) == ["file", "folder"]
+    assert names(tmp_path / "folder") == ["text"]
+
+
 def test_a_file_whose_stamp_never_came_is_absent(tmp_path: Path) -> None:
     make_file(tmp_path / "out")
     (tmp_path / "out.stamp.json").unlink()
