@@ -1,0 +1,46 @@
+"""A virtual environment for tests that install packages with pip.
+
+It is empty but for a line that makes the packages of the running interpreter importable (torch is not installed again).
+Nothing is fetched: ``--no-index --no-deps --no-build-isolation``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+
+class Environment:
+    """An environment that has its own ``site-packages`` in front of those of the running interpreter."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder, with_pip=False, symlinks=True)
+        self.python = folder / "bin" / "python"
+        own = Path(self.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+        shared = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
+        lines = [f"import site; site.addsitedir({path!r})\n" for path in sorted(shared)]
+        (own / "shared.pth").write_text("".join(lines))
+
+    def run(self, *words: object, status: int = 0) -> str:
+        """The output of ``python WORDS``."""
+        command = [str(self.python), *map(str, words)]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PIP_"))}
+        done = subprocess.run(
+            command, env={**environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, cwd=self.python.parent
+        )
+        assert done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def install(self, *projects: Path) -> None:
+        self.run("-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", *projects)
+
+    def dstoolkit(self, *words: object, status: int = 0) -> str:
+        return self.run("-m", "dstoolkit", *words, status=status)
+
+    def plugins(self) -> dict[str, dict[str, object]]:
+        return {each["name"]: each for each in json.loads(self.dstoolkit("plugins", "list", "--json"))["plugins"]}
