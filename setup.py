@@ -25,11 +25,12 @@ setup(
         *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
     ],
     packages=find_packages(include=["dstoolkit", "dstoolkit.*"]),
-    package_data={"dstoolkit": ["py.typed", "scoring/page/*"]},
+    package_data={"dstoolkit": ["py.typed", "scoring/page/*", "cli/templates/*/*"]},
     install_requires=[
         "click>=8.1",
         "editdistance>=0.8",
         "h5py>=3.10",
+        "jinja2>=3.1",  # the templates of 'dstoolkit plugins new'
         "kaldiio>=2.18",
         "matplotlib>=3.8",
         "num2words>=0.5.13",

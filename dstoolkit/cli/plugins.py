@@ -1,4 +1,4 @@
-"""``dstoolkit plugins``: what is installed, what became of it, and whether it keeps its contract."""
+"""``dstoolkit plugins``: what is installed, what became of it, whether it keeps its contract, and new ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dstoolkit.cli.plugins_new import new_command
 from dstoolkit.errors import ConfigError, PluginError
 from dstoolkit.interfaces import Command
 from dstoolkit.plugins import KINDS, LIST_ADVICE, Entry, Registry
@@ -20,7 +21,7 @@ FAILED = 2  # exit status: a plugin breaks its contract
 
 class PluginsCommand(Command):
     name = "plugins"
-    help = "List and check plugins."
+    help = "List, check and begin plugins."
 
     @staticmethod
     def click_command() -> click.Command:
@@ -29,12 +30,16 @@ class PluginsCommand(Command):
 
 @click.group("plugins")
 def plugins_group() -> None:
-    """List and check plugins.
+    """List, check and begin plugins.
 
     Everything that can vary (features, encoders, losses, decoders, tokenizers, corpora, commands) is a plugin, ours
-    too. A plugin is a Python package with an entry point in the group 'dstoolkit'; installing it is enough. Set
-    DSTOOLKIT_DISABLE_PLUGINS=a,b to leave plugins (or distributions) out.
+    too. A plugin is a Python package with an entry point in the group 'dstoolkit'; installing it is enough.
+    'dstoolkit plugins new' writes one to start from. Set DSTOOLKIT_DISABLE_PLUGINS=a,b to leave plugins (or
+    distributions) out.
     """
+
+
+plugins_group.add_command(new_command)
 
 
 @plugins_group.command("list")
