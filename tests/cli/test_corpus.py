@@ -41,8 +41,8 @@ def test_list_names_source_licence_and_options(dstoolkit: Run) -> None:
 
 def test_prepare(dstoolkit: Run, yesno: Path, tmp_path: Path) -> None:
     said = dstoolkit("corpus", "prepare", "yesno", "--corpus", yesno, "--out", tmp_path / "data").output
-    assert f"{tmp_path}/data/train: 326 utterances, 1 speaker, " in said
-    assert "train has 326 parts of 26" in said
+    assert f"{tmp_path}/data/train: 351 utterances, 1 speaker, " in said
+    assert "train has 351 parts of 26" in said
     for split in SPLITS:
         assert validate.check(tmp_path / "data" / split).faults == []
     assert len(DataDir.read(tmp_path / "data/test").utterances) == 29
