@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from dstoolkit import __version__, config, hookspecs, stamp
+from dstoolkit import __version__, config, hookspecs, plugins, stamp
 from dstoolkit.errors import ConfigError, PluginError, StampError
 from dstoolkit.plugins import KINDS, Registry
 
@@ -94,8 +94,6 @@ def new_command(name: str, kind: str, out: Path, force: bool) -> None:
       dstoolkit plugins new gated --kind encoder
       dstoolkit plugins new radio --kind corpus --out ~/plugins
     """
-    from dstoolkit import plugins
-
     check_kind(kind)
     check_name(name)
     check_free(plugins.load(), name, kind)

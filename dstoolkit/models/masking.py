@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 LIMITS = 3.0, 5.0  # how far batch renormalisation goes: r within 1/3 to 3, d within -5 to 5 (Ioffe 2017, section 4)
-RAMP = (
-    200,
-    1000,
-)  # batches: until the first there is none of it, as running statistics must settle; all from the second
+# Batches: up to the first there is none of it, as running statistics must settle; from the second on all of it.
+RAMP = 200, 1000
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:

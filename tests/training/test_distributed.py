@@ -102,6 +102,50 @@ def children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+MEET = """
+from dstoolkit.training.distributed import world
+with world("cpu") as (found, _):
+    assert found.sum([1.0]) == [2.0]
+"""
+
+
+@pytest.mark.slow
+def test_a_restart_does_not_find_the_addresses_of_the_start_before():
+    """torchrun keeps its store: a process that is there first must not take the other's old address for its new one."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+    def start(rank: int, restarts: int) -> subprocess.Popen:
+        environment = os.environ | {
+            "RANK": str(rank),
+            "WORLD_SIZE": "2",
+            "GROUP_WORLD_SIZE": "1",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(store.port),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",
+            "TORCHELASTIC_RESTART_COUNT": str(restarts),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-c", MEET],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    for each in [start(0, 0), start(1, 0)]:
+        finished(each)
+    early = start(1, 1)
+    time.sleep(8)  # long after the early one has looked
+    late = start(0, 1)
+    try:
+        for each in (late, early):
+            assert each.wait(60) == 0, each.stdout.read()
+    finally:
+        early.kill()
+        late.kill()
+
+
 @pytest.mark.slow
 def test_an_error_of_the_user_is_said_by_processes_under_torchrun_too(corpus, tmp_path):
     process = run(corpus, tmp_path / "exp", 2, "--set", "encoder.stride=0")
