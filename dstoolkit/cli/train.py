@@ -65,11 +65,11 @@ def train(
 
     from dstoolkit.pipeline import experiment
     from dstoolkit.pipeline.recognition import best_device
-    from dstoolkit.training import setup
+    from dstoolkit.training import distributed, setup
 
     sources = setup.Sources(train_folder, dev_folder, tokenizer, initial)
     chosen = experiment.load(config_file, overrides)
-    if setup.train(folder, chosen, sources, best_device(device), force):
-        click.echo(f"{folder}: done; curves in {folder / 'curves.png'}")
-    else:
-        click.echo(f"{folder}: already done")
+    done = setup.train(folder, chosen, sources, best_device(device), force)
+    if distributed.speaks():
+        click.echo(f"{folder}: done; curves in {folder / 'curves.png'}" if done else f"{folder}: already done")
+    distributed.leave()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -72,7 +73,10 @@ class World:
         if self.size == 1:
             return model
         masking.synchronise(model, distributed.group.WORLD)
-        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)  # they are equal by construction
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of the option's new name, which older torch does not know
+            # buffers are equal by construction
+            return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
 
 
 def _device() -> torch.device:
@@ -91,6 +95,28 @@ def _attempt() -> str:
     return f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}" if alone else "attempt"
 
 
+def several() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def speaks() -> bool:
+    """Whether this process is the only one or the first of several: the others would say the same."""
+    return not several() or os.environ["RANK"] == "0"
+
+
+def leave() -> None:
+    """End this process, if it is one of several whose work is done, without taking the interpreter down first.
+
+    gloo's threads free the last tensors they were given whenever they get to run. One that does so while the
+    interpreter is taken down aborts the process, and torchrun reports a failure after all was well (pytorch #190489).
+    """
+    if several():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
 @contextmanager
 def world(device: str) -> Iterator[tuple[World, str]]:
     """Join the processes that torchrun started, if it did; yields this one's place and its device.
@@ -98,7 +124,7 @@ def world(device: str) -> Iterator[tuple[World, str]]:
     On GPUs each process takes that of its local rank. What others than the first say in here is not shown, for they
     would all say the same; their errors are.
     """
-    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if not several():
         yield World(), device
         return
     if device.startswith("cuda"):
