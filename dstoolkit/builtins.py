@@ -29,8 +29,9 @@ def dstoolkit_register_encoders() -> list[type[Encoder]]:
     from dstoolkit.models.conformer import Conformer
     from dstoolkit.models.deepspeech import DeepSpeech
     from dstoolkit.models.deepspeech2 import DeepSpeech2
+    from dstoolkit.models.layers.encoder import Layers
 
-    return [DeepSpeech, DeepSpeech2, Conformer]
+    return [DeepSpeech, DeepSpeech2, Conformer, Layers]
 
 
 @hookimpl

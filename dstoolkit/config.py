@@ -2,8 +2,8 @@
 
 YAML is 1.2 (``1e-3`` is a number, ``no`` is a word). ``build`` fills a stdlib dataclass from a mapping and refuses
 unknown options (naming the nearest known one) and values of a wrong type, all faults at once. A dataclass may refuse
-combinations by raising ValueError in ``__post_init__``. A field of type ``Choice`` names a plugin whose own ``Config``
-checks the rest: ``encoder: {name: deepspeech, size: 256}``, or just ``encoder: deepspeech``.
+combinations by raising ValueError in ``__post_init__``, or a ConfigError that says where within it. A field of type
+``Choice`` names a plugin whose own ``Config`` checks the rest: ``encoder: {name: deepspeech, size: 256}``, or just ``encoder: deepspeech``.
 """
 
 from __future__ import annotations
@@ -176,7 +176,15 @@ def _build(cls: type, values: Any, where: str, faults: list[DstoolkitError]) -> 
         return cls(**given)
     except (TypeError, ValueError) as error:
         faults.append(ConfigError(where, str(error)))
-        return None
+    except DstoolkitError as error:
+        faults.extend(within(error, where))
+    return None
+
+
+def within(error: DstoolkitError, where: str) -> list[DstoolkitError]:
+    """The faults of a part, whose places are its own (``layers[3].dense``), with their places in the whole."""
+    faults = error.faults if isinstance(error, Faults) else (error,)
+    return [ConfigError(join(where, each.where), each.found, each.expected, each.advice) for each in faults]
 
 
 def _value(hint: Any, value: Any, where: str, faults: list[DstoolkitError]) -> Any:

@@ -207,6 +207,7 @@ class Encoder(Plugin):
     """
 
     output_dim: int  # values per output frame
+    ends_in_logits: bool = False  # the output is the vocabulary's logits, the blank's first: no dense layer follows
 
     @abstractmethod
     def __init__(self, config: Any, input_dim: int) -> None: ...

@@ -1,4 +1,7 @@
-"""An encoder and the dense layer to the vocabulary (the blank is token 0): what the CTC loss trains."""
+"""An encoder and the dense layer to the vocabulary (the blank is token 0): what the CTC loss trains.
+
+An encoder that ends in the vocabulary itself says so by ``ends_in_logits``, and gets no dense layer.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,20 @@ from torch import Tensor, nn
 
 
 class CTCModel(nn.Module):
-    """``encoder`` is any registered encoder; ``vocab`` counts the tokens, the blank included."""
+    """``encoder`` is any registered encoder; ``vocab`` counts the tokens, the blank included.
+
+    Raises ValueError where the encoder ends in logits itself, of another number of tokens.
+    """
 
     def __init__(self, encoder: nn.Module, vocab: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.dense = nn.Linear(encoder.output_dim, vocab)  # type: ignore[arg-type]
+        dim: int = encoder.output_dim  # type: ignore[assignment]
+        self.dense: nn.Module = nn.Linear(dim, vocab)
+        if getattr(encoder, "ends_in_logits", False):
+            if dim != vocab:
+                raise ValueError(f"the network ends in {dim} values; the vocabulary has {vocab} tokens with the blank")
+            self.dense = nn.Identity()
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
         """``(batch, frames, dim)``, ``(batch,)`` -> logits ``(batch, output_frames, vocab)``, ``(batch,)``.

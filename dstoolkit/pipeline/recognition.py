@@ -44,6 +44,9 @@ def build_model(experiment: Experiment, input_dim: int, vocab: int) -> CTCModel:
         return CTCModel(encoder(options, input_dim), vocab)
     except (TypeError, ValueError) as error:
         raise ConfigError(experiment.encoder.where, str(error)) from error
+    except (ConfigError, Faults) as error:
+        Faults.check(config.within(error, experiment.encoder.where))
+        raise
 
 
 def subsampling(model: CTCModel) -> int:
