@@ -3,7 +3,8 @@
 YAML is 1.2 (``1e-3`` is a number, ``no`` is a word). ``build`` fills a stdlib dataclass from a mapping and refuses
 unknown options (naming the nearest known one) and values of a wrong type, all faults at once. A dataclass may refuse
 combinations by raising ValueError in ``__post_init__``, or a ConfigError that says where within it. A field of type
-``Choice`` names a plugin whose own ``Config`` checks the rest: ``encoder: {name: deepspeech, size: 256}``, or just ``encoder: deepspeech``.
+``Choice`` names a plugin whose own ``Config`` checks the rest: ``encoder: {name: deepspeech, size: 256}``, or just
+``encoder: deepspeech``.
 """
 
 from __future__ import annotations
@@ -163,10 +164,10 @@ def _build(cls: type, values: Any, where: str, faults: list[DstoolkitError]) -> 
         return None
     hints = typing.get_type_hints(cls)
     known = {each.name: hints[each.name] for each in dataclasses.fields(cls) if each.init}
+    before = len(faults)
     for key in values:
         if key not in known:
             faults.append(ConfigError(join(where, str(key)), "no such option", nearest(str(key), known)))
-    before = len(faults)
     present = {key: values[key] for key in known if key in values}
     named = {key: _named(cls, key, each) if known[key] is Choice else each for key, each in present.items()}
     given = {key: _value(known[key], value, join(where, key), faults) for key, value in named.items()}

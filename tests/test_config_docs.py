@@ -14,7 +14,7 @@ from dstoolkit.pipeline.experiment import Experiment, TrainConfig
 from dstoolkit.text.normalize import Normalization
 
 DOCS = (Path(__file__).resolve().parent.parent / "docs/configuration.md").read_text(encoding="utf-8")
-ENCODERS = ("deepspeech", "deepspeech2", "conformer")
+ENCODERS = ("deepspeech", "deepspeech2", "conformer", "layers")
 
 
 def table(section: str) -> dict[str, object]:
