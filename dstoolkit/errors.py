@@ -42,7 +42,7 @@ class PluginError(DstoolkitError):
 
 
 class FetchError(DstoolkitError):
-    """A corpus that could not be fetched, verified or unpacked."""
+    """A corpus or a bundle that could not be fetched, verified, unpacked or sent."""
 
 
 class StampError(DstoolkitError):

@@ -89,16 +89,33 @@ class Recogniser:
         if not (folder / name).exists():
             raise DataError(folder, f"no '{name}'", "expected a training's folder", "run 'dstoolkit train' first")
         state = checkpoint.load(folder / name)
-        experiment = experiment_of(folder, name, state)
+        experiment, vocabulary = experiment_of(folder, name, state), Vocabulary.load(folder / "tokenizer")
+        return cls.build(folder / name, experiment, vocabulary, state, device, "train again")
+
+    @classmethod
+    def build(
+        cls,
+        where: object,
+        experiment: Experiment,
+        vocabulary: Vocabulary,
+        state: Mapping[str, Any],
+        device: str,
+        advice: str,
+    ) -> Recogniser:
+        """From what was read ``where``: ``state`` has the ``weights``, ``input_dim``, ``cmvn`` and ``extractor``.
+
+        Raises DataError, with the ``advice``, where these do not fit one another.
+        """
         try:
-            vocabulary = Vocabulary.load(folder / "tokenizer")
             model = build_model(experiment, state["input_dim"], vocabulary.size)
             model.load_state_dict(state["weights"])
             cmvn, extractor = Cmvn.from_dict(state["cmvn"]), state["extractor"]
-        except (KeyError, RuntimeError) as error:
+            if cmvn.mean is not None and np.shape(cmvn.mean) != (state["input_dim"],):
+                raise ValueError(f"a mean of {np.shape(cmvn.mean)} for {state['input_dim']} values a frame")
+            shift = extractor["frame_shift"] * subsampling(model)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             found = " ".join(str(error).split())[:200]
-            raise DataError(folder / name, f"does not fit its configuration: {found}", "", "train again") from error
-        shift = extractor["frame_shift"] * subsampling(model)
+            raise DataError(where, f"does not fit its configuration: {found}", "", advice) from error
         return cls(model.eval().to(device), experiment, vocabulary, cmvn, extractor, shift, torch.device(device))
 
     def check_archive(self, archive: Archive) -> None:
