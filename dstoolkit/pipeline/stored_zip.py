@@ -111,4 +111,4 @@ def _end_of(info: zipfile.ZipInfo, file: BinaryIO) -> int:
         raise Malformed(f"member {info.filename!r} has another name in its own place")
     if extra_size and info.file_size < BIG:
         raise Malformed(f"member {info.filename!r} has a comment")
-    return info.header_offset + LOCAL.size + name_size + extra_size + info.file_size
+    return int(info.header_offset + LOCAL.size + name_size + extra_size + info.file_size)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +227,20 @@ def test_addresses_that_lead_nowhere(packed, tmp_path, monkeypatch, dstoolkit):
         told = dstoolkit("model", "push", packed, f"{package}://a/b/c", status=2).output
         assert "pip install 'dstoolkit[hub]'" in told
     assert exchange.shown("https://me:secret@host/x.dstk?sig=1") == "https://host/x.dstk"
+
+
+def test_pulling_over_http(packed, tmp_path, dstoolkit):
+    pytest.importorskip("aiohttp")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(packed.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        dstoolkit("model", "pull", f"{url}/toy.dstk", "--out", tmp_path / "x.dstk")
+        told = dstoolkit("model", "pull", f"{url}/none.dstk", "--out", tmp_path / "y.dstk", status=2).output
+        server.shutdown()
+    assert (tmp_path / "x.dstk").read_bytes() == packed.read_bytes()
+    assert f"{url}/none.dstk: not found" in told
+    assert not (tmp_path / "y.dstk").exists()
 
 
 def test_the_registry_knows_the_command():
