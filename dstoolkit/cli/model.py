@@ -68,13 +68,15 @@ def pack_command(
           --config exp/deepspeech/tune/best.yaml --notes about.md
     """
     from dstoolkit import stamp
-    from dstoolkit.errors import ConfigError
+    from dstoolkit.errors import ConfigError, DataError
     from dstoolkit.pipeline import bundle, decoder_choice, packing
     from dstoolkit.pipeline.recognition import experiment_of
 
     if licence is None:
         advice = "that of the speech it was trained on may bind you"
         raise ConfigError("--licence", "not given", "expected the licence of the model, such as CC-BY-4.0", advice)
+    if not (exp / "best.pt").exists():
+        raise DataError(exp, "no 'best.pt'", "expected a training's folder", "run 'dstoolkit train' first")
     path = exp.resolve()
     default = experiment_of(exp).decoder
     decoder = decoder_choice.choose(default, config_path, overrides, {"lm": str(lm) if lm else None})
