@@ -97,6 +97,27 @@ def test_show_and_verify(packed, dstoolkit):
     assert "expected 00" in dstoolkit("model", "verify", packed, "--sha256", "00", status=2).output
 
 
+def test_results_are_those_of_the_very_weights(toys, tmp_path, dstoolkit):
+    exp = Path(shutil.copytree(toys / "exp", tmp_path / "exp"))
+    dstoolkit("decode", exp, toys / "dev", "--out", exp / "decode_dev", "--device", "cpu")
+    dstoolkit(
+        "score", "--ref", toys / "dev" / "text", "--hyp", exp / "decode_dev" / "text", "--out", exp / "decode_dev"
+    )
+    scores = json.loads((exp / "decode_dev" / "wer.json").read_text())
+    dstoolkit("model", "pack", exp, "--licence", "MIT")
+    shown = json.loads(dstoolkit("model", "show", tmp_path / "exp.dstk", "--json").output)["results"]
+    assert shown["tests"]["decode_dev"]["wer"]["errors"] == scores["wer"]["errors"]
+    assert shown["tests"]["decode_dev"]["interval"] == scores["intervals"]["utterances"]
+    assert (
+        f"decode_dev, decoder greedy: WER {100 * scores['wer']['rate']:.2f} %"
+        in contents(tmp_path / "exp.dstk")["README.md"].decode()
+    )
+    other = toy.another(exp, tmp_path / "other")
+    dstoolkit("model", "pack", other, "--licence", "MIT")
+    shown = json.loads(dstoolkit("model", "show", tmp_path / "other.dstk", "--json").output)["results"]
+    assert (shown["tests"], shown["left_out"]) == ({}, ["decode_dev"])
+
+
 def rezip(path, change):
     """The members changed, the manifest left as it is."""
     members = contents(path)
