@@ -81,6 +81,7 @@ def dstoolkit_register_commands() -> list[type[Command]]:
     from dstoolkit.cli.score import ScoreCommand
     from dstoolkit.cli.tokenizer import TokenizerCommand
     from dstoolkit.cli.train import TrainCommand
+    from dstoolkit.cli.transcribe import TranscribeCommand
 
     return [
         AlignCommand,
@@ -94,6 +95,7 @@ def dstoolkit_register_commands() -> list[type[Command]]:
         ScoreCommand,
         TokenizerCommand,
         TrainCommand,
+        TranscribeCommand,
     ]
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +32,8 @@ SPHERE_MAGIC = b"NIST_1A"
 SPHERE_HEADER = 1024  # bytes; the header's usual size
 STREAMED = 0x7FFFF000  # a wav written to a pipe states this many bytes of data or more, not knowing its length
 BLOCK = 1 << 22  # samples read at once: over four minutes at 16 kHz
+STREAM_BLOCK = 1 << 17  # samples read at once where memory is to stay small: three seconds at 44.1 kHz
+QUALITY = "HQ"  # of soxr
 INT16_SCALE = 32768.0  # 2 ** 15: 16-bit samples -> [-1, 1)
 
 Channel = int | Literal["mix"] | None
@@ -70,14 +73,31 @@ def read(
     with _open(path) as file:
         pick = _pick_channel(path, file.channels, channel)
         first, last = _span(path, file.frames, file.samplerate, start, end)
-        samples = _decode(path, file, first, last)
+        mono = [_single(path, block, pick) for block in _decode(path, file, first, last, BLOCK)]
         native = file.samplerate
-    mono = samples.mean(axis=1, dtype=np.float32) if pick == "mix" else samples[:, pick]
-    if not np.isfinite(mono).all():
-        raise DataError(path, "samples that are not finite", "expected numbers in [-1, 1]", "export the audio anew")
+    samples = mono[0] if len(mono) == 1 else np.concatenate(mono)
     if rate is None or rate == native:
-        return np.ascontiguousarray(mono), native
-    return resample(mono, native, rate), rate
+        return samples, native
+    return resample(samples, native, rate), rate
+
+
+def blocks(path: str | Path, *, channel: Channel = None, rate: int | None = None) -> Iterator[FloatArray]:
+    """What ``read`` gives of a whole recording, the same to the bit, in pieces ``(samples,)`` that bound the memory.
+
+    Raises DataError naming the file, at the piece that shows the fault.
+    """
+    import soxr
+
+    with _open(path) as file:
+        pick, native = _pick_channel(path, file.channels, channel), file.samplerate
+        pieces = (_single(path, block, pick) for block in _decode(path, file, 0, file.frames, STREAM_BLOCK))
+        if rate is None or rate == native:
+            yield from pieces
+            return
+        resampler = soxr.ResampleStream(native, rate, 1, dtype="float32", quality=QUALITY)
+        for piece in pieces:
+            yield resampler.resample_chunk(piece)
+        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
 
 
 def read_raw(path: str | Path, rate: int, endian: Literal["little", "big"]) -> tuple[FloatArray, int]:
@@ -96,7 +116,9 @@ def resample(samples: FloatArray, native: int, rate: int) -> FloatArray:
     """``(samples,)`` at ``native`` Hz -> ``(about samples * rate / native,)`` at ``rate`` Hz."""
     import soxr
 
-    resampled: FloatArray = soxr.resample(np.ascontiguousarray(samples, dtype=np.float32), native, rate, quality="HQ")
+    resampled: FloatArray = soxr.resample(
+        np.ascontiguousarray(samples, dtype=np.float32), native, rate, quality=QUALITY
+    )
     return resampled
 
 
@@ -218,23 +240,31 @@ def _span(path: str | Path, frames: int, rate: int, start: float, end: float | N
     return span
 
 
-def _decode(path: str | Path, file: Any, first: int, last: int) -> FloatArray:
-    """``(samples, channels)`` float32. Raises DataError where the file ends early.
+def _decode(path: str | Path, file: Any, first: int, last: int, size: int) -> Iterator[FloatArray]:
+    """``(samples, channels)`` float32, ``size`` samples at a time. Raises DataError where the file ends early.
 
     By blocks, because a corrupt header may state more samples than memory holds.
     """
-    blocks: list[FloatArray] = []
     try:
         if first:
             file.seek(first)
-        for at in range(first, last, BLOCK):
-            blocks.append(file.read(min(BLOCK, last - at), dtype="float32", always_2d=True))
-            if len(blocks[-1]) < min(BLOCK, last - at):
-                break
+        for at in range(first, last, size):
+            block = file.read(min(size, last - at), dtype="float32", always_2d=True)
+            if len(block) < min(size, last - at):
+                raise _ends_early(path, file, at + len(block))
+            yield block
     except soundfile.SoundFileError as error:
         raise _unreadable(path, error) from error
-    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    if len(samples) < last - first:
-        got = f"ends after {(first + len(samples)) / file.samplerate:.3f} s"
-        raise DataError(path, got, f"its header states {file.frames / file.samplerate:.3f} s", "fetch or make it anew")
-    return samples
+
+
+def _ends_early(path: str | Path, file: Any, end: int) -> DataError:
+    got = f"ends after {end / file.samplerate:.3f} s"
+    return DataError(path, got, f"its header states {file.frames / file.samplerate:.3f} s", "fetch or make it anew")
+
+
+def _single(path: str | Path, block: FloatArray, pick: int | Literal["mix"]) -> FloatArray:
+    """``(samples, channels)`` -> one of the channels, or their mean, ``(samples,)``. Raises DataError for NaN."""
+    mono = block.mean(axis=1, dtype=np.float32) if pick == "mix" else block[:, pick]
+    if not np.isfinite(mono).all():
+        raise DataError(path, "samples that are not finite", "expected numbers in [-1, 1]", "export the audio anew")
+    return np.ascontiguousarray(mono)

@@ -86,8 +86,8 @@ class Writer:
     The lines of a recording are put in order of time: its utterances may overlap.
     """
 
-    def __init__(self, file: TextIO) -> None:
-        self.file, self.recording = file, ""
+    def __init__(self, file: TextIO, channel: str = CHANNEL) -> None:
+        self.file, self.channel, self.recording = file, channel, ""
         self.lines: list[tuple[int, str]] = []  # start in ms, line
 
     def add(self, place: Place, words: Iterable[Word]) -> None:
@@ -95,14 +95,14 @@ class Writer:
         if place.recording != self.recording:
             self.close()
             self.recording = place.recording
-        self.lines += [_line(place, word) for word in words]
+        self.lines += [_line(place, self.channel, word) for word in words]
 
     def close(self) -> None:
         self.file.writelines(line for _, line in sorted(self.lines, key=lambda each: each[0]))
         self.lines.clear()
 
 
-def _line(place: Place, word: Word) -> tuple[int, str]:
+def _line(place: Place, channel: str, word: Word) -> tuple[int, str]:
     start, end = (round(1000 * (place.start + each)) for each in (word.start, word.end))
     times = f"{start / 1000:.3f} {(end - start) / 1000:.3f}"
-    return start, f"{place.recording} {CHANNEL} {times} {word.text} {word.confidence:.3f}\n"
+    return start, f"{place.recording} {channel} {times} {word.text} {word.confidence:.3f}\n"

@@ -11,6 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from torch import Tensor
+
 from dstoolkit import plugins
 from dstoolkit.config import Choice
 from dstoolkit.data.batches import IntArray
@@ -30,14 +32,20 @@ def make_decoder(choice: Choice, vocabulary: Vocabulary) -> Decoder:
 
 def transcribe(outputs: Outputs, decoder: Decoder, batch: IntArray) -> list[list[Hypothesis]]:
     """Each utterance's hypotheses, best first, with words and their times, which end with the audio."""
-    log_probs, lengths = outputs.log_probs(batch)
-    found = decoder.decode(log_probs, lengths, outputs.frame_shift)
-    filled = fill(found, log_probs, lengths, outputs.vocabulary.tokenizer.tokens, outputs.frame_shift)
+    filled = spell(decoder, outputs.vocabulary, *outputs.log_probs(batch), outputs.frame_shift)
     durations = outputs.archive.durations[batch].tolist()
     return [
         [replace(each, words=within(each.words, duration)) for each in hypotheses]
         for hypotheses, duration in zip(filled, durations, strict=True)
     ]
+
+
+def spell(
+    decoder: Decoder, vocabulary: Vocabulary, log_probs: Tensor, lengths: Tensor, frame_shift: float
+) -> list[list[Hypothesis]]:
+    """``(batch, frames, vocab)``, ``(batch,)`` -> hypotheses of each, with the times and confidences of their words."""
+    found = decoder.decode(log_probs, lengths, frame_shift)
+    return fill(found, log_probs, lengths, vocabulary.tokenizer.tokens, frame_shift)
 
 
 @dataclass
