@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 from dstoolkit.errors import DataError
 from dstoolkit.pipeline.recognition import Recogniser
@@ -16,8 +18,8 @@ def open_model(path: Path, device: str = "cpu") -> Recogniser:
         return Recogniser.load(path, device)
     if not path.exists():
         raise DataError(path, "no such file or folder", EXPECTED)
-    from dstoolkit.pipeline import bundle
-
+    bundle: Any = importlib.import_module("dstoolkit.pipeline.bundle")
     if not bundle.is_bundle(path):
         raise DataError(path, "not a packed model", EXPECTED)
-    return bundle.load(path, device)
+    recogniser: Recogniser = bundle.load(path, device)
+    return recogniser

@@ -1,6 +1,6 @@
 """Cutting a long file's outputs at pauses, so that a decoder gets stretches that bound its memory.
 
-Greedily, within the last two thirds of what a stretch may have: a stretch ends in the middle of the longest pause there.
+Greedily, within the last two thirds of what a stretch may have: it ends in the middle of the longest pause there.
 A pause is a run of frames whose likeliest token is the blank or a space, that holds a space, or comes before a piece
 that begins a word, or lasts half a second. Where there is none, the longest run of blanks has to do, and without one
 the frame that is most likely a blank. A file that is no longer than one stretch is never cut: its text is what
@@ -59,7 +59,8 @@ class Cutter:
         runs = [each for each in self._runs(best) if first <= sum(each) // 2 <= self.longest]
         if not runs:
             return first + int(window[first : self.longest + 1, BLANK].argmax())
-        return sum(max(runs, key=lambda each: (self._is_pause(best, *each), each[1] - each[0]))) // 2
+        begin, end = max(runs, key=lambda each: (self._is_pause(best, *each), each[1] - each[0]))
+        return (begin + end) // 2
 
     def _runs(self, best: np.ndarray) -> list[tuple[int, int]]:
         """First frame and the one after the last of each run of blanks and spaces."""

@@ -1,0 +1,100 @@
+"""``dstoolkit transcribe``: what it writes and what it refuses; a bundle comes through its own door."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from dstoolkit.data import datadir
+from dstoolkit.interfaces import Utterance
+from dstoolkit.pipeline.recognition import Recogniser
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """Nine seconds of noise that comes and goes, 8000 Hz."""
+    samples = np.random.default_rng(3).normal(0, 0.2, 72000) * (np.sin(np.arange(72000) / 900) > 0)
+    soundfile.write(tmp_path / "noise.wav", samples, 8000)
+    return tmp_path / "noise.wav"
+
+
+def test_a_short_file_is_what_decode_gives(toys: Path, noise: Path, tmp_path: Path, dstoolkit: Any) -> None:
+    (tmp_path / "data").mkdir()
+    datadir.write(tmp_path / "data", [Utterance("noise", str(noise), "s")])
+    dstoolkit("features", "extract", tmp_path / "data", "--set", "features=fbank", "--set", "features.num_mel_bins=12")
+    for options in ([], ["--lm", toys / "lm.arpa", "--beam", "12"]):
+        dstoolkit("decode", toys / "exp", tmp_path / "data", "--out", tmp_path / "out", "--force", *options)
+        dstoolkit("transcribe", toys / "exp", noise, "--format", "ctm", "--out", tmp_path / "noise.ctm", *options)
+        assert (tmp_path / "noise.ctm").read_text() == (tmp_path / "out/ctm").read_text()
+        text = datadir.read_text(tmp_path / "out/text")["noise"]
+        assert dstoolkit("transcribe", toys / "exp", noise, *options).stdout == f"{text}\n"
+        assert text
+
+
+def test_forms_agree(toys: Path, noise: Path, tmp_path: Path, dstoolkit: Any) -> None:
+    samples, rate = soundfile.read(noise)
+    soundfile.write(tmp_path / "two.flac", np.stack([samples, samples], 1), rate)
+    command = ["transcribe", toys / "exp", noise, tmp_path / "two.flac", "--chunk", "3", "--overlap", "0.5"]
+    dstoolkit(*command, "--format", "srt", "--out", tmp_path / "subs")
+    assert {each.name for each in (tmp_path / "subs").iterdir()} == {"noise.srt", "two.srt"}
+    rows = [json.loads(line) for line in dstoolkit(*command, "--format", "json").stdout.splitlines()]
+    assert [each["id"] for each in rows] == ["noise", "two"]
+    assert rows[0]["segments"] == rows[1]["segments"]
+    assert len(rows[0]["segments"]) > 1
+    assert dstoolkit(*command).stdout == "".join(f"{each['id']} {each['text']}\n" for each in rows)
+    for each in rows[0]["segments"]:
+        assert " ".join(word["word"] for word in each["words"]) == each["text"]
+        assert 0 <= each["start"] < each["end"] <= rows[0]["duration_s"] == 9
+    assert len(dstoolkit(*command, "--segments").stdout.splitlines()) == sum(len(each["segments"]) for each in rows)
+
+
+def test_a_faulty_file_among_others(toys: Path, noise: Path, tmp_path: Path, dstoolkit: Any) -> None:
+    (tmp_path / "bad.wav").write_text("no audio at all\n" * 9)
+    command = ["transcribe", toys / "exp", "--out", tmp_path / "out.txt"]
+    said = dstoolkit(*command, tmp_path / "bad.wav", noise, tmp_path / "absent.wav", status=2).stderr
+    assert "bad.wav: not readable as audio" in said
+    assert "absent.wav: no such file" in said
+    assert "1 file transcribed: 9.0 s of audio" in said
+    assert (tmp_path / "out.txt").read_text().startswith("noise ")
+    (tmp_path / "out.txt").unlink()
+    dstoolkit(*command, tmp_path / "bad.wav", tmp_path / "absent.wav", status=2)
+    assert not (tmp_path / "out.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--overlap", "10"], "--overlap: 10 s; expected more than 0"),
+        (["--segments", "--format", "srt"], "--segments: given with --format srt; it is for text"),
+        (["--channel", "3"], "no channel 3; it has a single channel, 0"),
+        (["--out", "NOISE"], "a transcript written into"),
+        (["--lm", "absent.arpa"], "absent.arpa: no such file"),
+        (["NOISE"], "named 2 times; expected once"),
+    ],
+)
+def test_refusals(toys: Path, noise: Path, dstoolkit: Any, options: list[str], says: str) -> None:
+    before = noise.read_bytes()
+    given = [str(noise) if each == "NOISE" else each for each in options]
+    assert says in dstoolkit("transcribe", toys / "exp", noise, *given, status=2).stderr
+    assert noise.read_bytes() == before
+
+
+def test_a_bundle_comes_through_its_own_door(
+    toys: Path, noise: Path, tmp_path: Path, dstoolkit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door: Any = types.ModuleType("dstoolkit.pipeline.bundle")
+    door.is_bundle = lambda path: path.suffix == ".packed"
+    door.load = lambda path, device="cpu": Recogniser.load(toys / "exp", device)
+    monkeypatch.setitem(sys.modules, "dstoolkit.pipeline.bundle", door)
+    (tmp_path / "a.packed").touch()
+    expected = dstoolkit("transcribe", toys / "exp", noise).stdout
+    assert dstoolkit("transcribe", tmp_path / "a.packed", noise).stdout == expected
+    assert "noise.wav: not a packed model; expected" in dstoolkit("transcribe", noise, noise, status=2).stderr
+    assert "no such file or folder" in dstoolkit("transcribe", tmp_path / "no", noise, status=2).stderr
