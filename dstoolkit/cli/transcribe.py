@@ -112,10 +112,11 @@ def standard_input(recordings: Sequence[str]) -> Iterator[dict[str, Path]]:
     if "-" not in recordings:
         yield paths
         return
+    spool: Any
     with tempfile.NamedTemporaryFile(prefix="dstoolkit-", suffix=".audio") as spool:
         shutil.copyfileobj(click.get_binary_stream("stdin"), spool)
         spool.flush()
-        yield paths | {"-": Path(str(spool.name))}
+        yield paths | {"-": Path(spool.name)}
 
 
 def survey(recordings: Sequence[str], paths: dict[str, Path]) -> tuple[dict[str, AudioInfo], list[DstoolkitError]]:
