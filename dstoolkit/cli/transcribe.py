@@ -114,7 +114,7 @@ def standard_input(recordings: Sequence[str]) -> Iterator[dict[str, Path]]:
         return
     spool: Any
     with tempfile.NamedTemporaryFile(prefix="dstoolkit-", suffix=".audio") as spool:
-        shutil.copyfileobj(click.get_binary_stream("stdin"), spool)
+        shutil.copyfileobj(click.get_binary_stream("stdin"), spool)  # type: ignore[misc]
         spool.flush()
         yield paths | {"-": Path(spool.name)}
 
