@@ -106,6 +106,7 @@ def to_stdout(text: str) -> None:
 def standard_input(recordings: Sequence[str]) -> Iterator[dict[str, Path]]:
     """Each recording's file; standard input's is a temporary one, as formats are read back and forth."""
     import shutil
+    import sys
     import tempfile
 
     paths = {each: Path(each) for each in recordings if each != "-"}
@@ -114,7 +115,7 @@ def standard_input(recordings: Sequence[str]) -> Iterator[dict[str, Path]]:
         return
     spool: Any
     with tempfile.NamedTemporaryFile(prefix="dstoolkit-", suffix=".audio") as spool:
-        shutil.copyfileobj(click.get_binary_stream("stdin"), spool)  # type: ignore[misc]
+        shutil.copyfileobj(sys.stdin.buffer, spool)
         spool.flush()
         yield paths | {"-": Path(spool.name)}
 
