@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dstoolkit.hookspecs import hookimpl
-from dstoolkit.interfaces import Command, Corpus, Decoder, Encoder, Features, Loss, Tokenizer
+from dstoolkit.interfaces import Augmentation, Command, Corpus, Decoder, Encoder, Features, Loss, Tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,13 @@ def dstoolkit_register_features() -> list[type[Features]]:
     from dstoolkit.features.spectrogram import Spectrogram
 
     return [Spectrogram, Fbank, Mfcc, Precomputed]
+
+
+@hookimpl
+def dstoolkit_register_augmentations() -> list[type[Augmentation]]:
+    from dstoolkit.features.substitution import SpecSub
+
+    return [SpecSub]
 
 
 @hookimpl

@@ -27,7 +27,7 @@ import pluggy
 if TYPE_CHECKING:
     import torch
 
-    from dstoolkit.interfaces import Command, Corpus, Decoder, Encoder, Features, Loss, Run, Tokenizer
+    from dstoolkit.interfaces import Augmentation, Command, Corpus, Decoder, Encoder, Features, Loss, Run, Tokenizer
 
 API = 1  # the number of this hook API; raised when a hook changes so that a plugin must change too
 
@@ -39,6 +39,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def dstoolkit_register_features() -> list[type[Features]]:  # type: ignore[empty-body]
     """Feature extractors. Called when features are first looked up by name. Since API 1."""
+
+
+@hookspec
+def dstoolkit_register_augmentations() -> list[type[Augmentation]]:  # type: ignore[empty-body]
+    """Augmentations. Called when an augmentation is first looked up by name. Since API 1."""
 
 
 @hookspec

@@ -198,6 +198,35 @@ class Features(Plugin):
         return level
 
 
+class Augmentation(Plugin):
+    """Changes what a training hears of an utterance, a little differently each time (``augment: {plugins: [...]}``).
+
+    Constructed with its ``Config``, the features of the archive and the audio's sample rate in Hz (0: not known).
+    ``stage`` says what it is called with: ``audio``, samples ``(num_samples,)`` in about [-1, 1], from which features
+    are then extracted anew; ``frames``, ``(frames, dim)`` as extracted; ``normalised``, the same after normalisation
+    and after the section's own stretching and masks. ``of_features`` names the features it is for; empty: any.
+    """
+
+    stage: ClassVar[str] = "normalised"
+    of_features: ClassVar[Sequence[str]] = ()
+
+    @abstractmethod
+    def __init__(self, config: Any, features: Features, sample_rate: int) -> None: ...
+
+    @classmethod
+    def inputs(cls, config: Any) -> Mapping[str, Path]:
+        """The files and folders that the options name, by option (``{"codecs": Path("codecs")}``): for the stamp."""
+        return {}
+
+    @abstractmethod
+    def __call__(self, values: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """What its stage is called with -> a new array alike, float32 and finite; ``values`` stay as they are.
+
+        Everything random comes from ``rng``. Batches are planned before: frames keep their ``dim``, and their number
+        stays between 1 and twice what it was.
+        """
+
+
 class Encoder(Plugin):
     """Turns frames into encoded frames. Also a ``torch.nn.Module``; constructed with its ``Config`` and ``input_dim``.
 

@@ -37,6 +37,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "features": Kind("features", "dstoolkit_register_features", interfaces.Features),
+    "augmentations": Kind("augmentation", "dstoolkit_register_augmentations", interfaces.Augmentation),
     "encoders": Kind("encoder", "dstoolkit_register_encoders", interfaces.Encoder),
     "losses": Kind("loss", "dstoolkit_register_losses", interfaces.Loss),
     "decoders": Kind("decoder", "dstoolkit_register_decoders", interfaces.Decoder),

@@ -32,9 +32,9 @@ class PluginsCommand(Command):
 def plugins_group() -> None:
     """List, check and begin plugins.
 
-    Everything that can vary (features, encoders, losses, decoders, tokenizers, corpora, commands) is a plugin, ours
-    too. A plugin is a Python package with an entry point in the group 'dstoolkit'; installing it is enough.
-    'dstoolkit plugins new' writes one to start from. Set DSTOOLKIT_DISABLE_PLUGINS=a,b to leave plugins (or
+    Everything that can vary (features, augmentations, encoders, losses, decoders, tokenizers, corpora, commands) is a
+    plugin, ours too. A plugin is a Python package with an entry point in the group 'dstoolkit'; installing it is
+    enough. 'dstoolkit plugins new' writes one to start from. Set DSTOOLKIT_DISABLE_PLUGINS=a,b to leave plugins (or
     distributions) out.
     """
 

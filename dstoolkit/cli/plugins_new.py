@@ -55,6 +55,12 @@ TEMPLATE: Mapping[str, Template] = {
     "features": Template(
         "features", "Log energies of equal bands of the spectrum", in_config("features"), ("numpy>=1.26",)
     ),
+    "augmentation": Template(
+        "augmentations",
+        "Bands of frequency change places",
+        Use("in a configuration", "augment: {plugins: [NAME]}", "yaml"),
+        ("numpy>=1.26",),
+    ),
     "loss": Template("losses", "The focal CTC loss", in_config("loss"), ("torch>=2.4",)),
     "decoder": Template("decoders", "Greedy decoding with a bonus for tokens", in_config("decoder"), ("torch>=2.4",)),
     "tokenizer": Template("tokenizers", "Characters, and doubled ones as one token", in_config("tokenizer")),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse
 
+from dstoolkit.config import Choice
 from dstoolkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Augment:
     reverberation_probability: float = 0.5  # that an utterance is put into one's room
     splice: float = 0.0  # probability that an utterance is put together anew from words of its speaker
     alignments: str = ""  # where the words are: a CTM file, as 'dstoolkit align' writes it
+    plugins: tuple[Choice, ...] = ()  # augmentations by name, each with its options, in this order
 
     def __post_init__(self) -> None:
         if min(self.frequency_masks, self.frequency_width, self.time_masks_per_second, self.time_width) < 0:

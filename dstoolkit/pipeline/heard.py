@@ -2,8 +2,9 @@
 
 In this order: words are put together anew (``splicing.py``) or the audio is perturbed (``features/perturb.py``) and its
 features are extracted anew; the vocal tract length is perturbed (``features/warping.py``) and bands of cepstra are
-hidden; the frames are normalised, then stretched and masked (``features/augment.py``). Where no option asks for the
-audio, or none of it was drawn, frames come from the archive.
+hidden; the frames are normalised, then stretched and masked (``features/augment.py``). Plugins come at the end of what
+is done to audio, to frames and to normalised frames (``augmentations.py``). Where no option asks for the audio, or none
+of it was drawn, frames come from the archive.
 
 Everything random comes from one generator per utterance, in that order, which the training seeds by the run's seed,
 the epoch and the utterance's index: neither the batch nor the process matters.
@@ -17,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dstoolkit import plugins, stamp
-from dstoolkit.config import Choice
+from dstoolkit import stamp
 from dstoolkit.data import audio, recordings
 from dstoolkit.data.archive import Archive
 from dstoolkit.data.datadir import DataDir
@@ -27,7 +27,9 @@ from dstoolkit.features import perturb
 from dstoolkit.features.augment import Augment, hide_bands
 from dstoolkit.features.cmvn import Cmvn
 from dstoolkit.features.perturb import Perturbation
-from dstoolkit.interfaces import Features, Utterance
+from dstoolkit.interfaces import Utterance
+from dstoolkit.pipeline import augmentations
+from dstoolkit.pipeline.augmentations import Augmentations, extractor
 from dstoolkit.pipeline.extraction import listen
 from dstoolkit.pipeline.recognition import Frames
 from dstoolkit.pipeline.splicing import Splicer
@@ -46,9 +48,16 @@ class Source:
     """An archive's utterances by index: ``(frames, dim)`` float32. Picklable, to prepare batches in other processes."""
 
     def __init__(
-        self, archive: Archive, cmvn: Cmvn, augment: Augment, ear: Ear | None = None, splicer: Splicer | None = None
+        self,
+        archive: Archive,
+        cmvn: Cmvn,
+        augment: Augment,
+        ear: Ear | None = None,
+        splicer: Splicer | None = None,
+        augmentations: Augmentations | None = None,
     ) -> None:
         self.archive, self.augment, self.ear, self.splicer = archive, augment, ear, splicer
+        self.augmentations = Augmentations([]) if augmentations is None else augmentations
         self._frames = Frames(archive, cmvn)
         self._tempos: dict[tuple[int, int], np.ndarray[Any, np.dtype[np.float64]]] = {}
         self._features = extractor(archive) if augment.vtlp or augment.band_masks else None
@@ -77,7 +86,9 @@ class Source:
             heard = self._warper.apply(heard, rng)
         if self._features and self.augment.band_masks:
             heard = hide_bands(heard, self.augment.band_masks, self.augment.band_width, self._features, rng)
-        return self.augment.apply(self._frames.normalised(index, heard), rng, self.archive.frame_shift, tempo), text
+        heard = self._frames.normalised(index, self.augmentations.apply("frames", heard, rng))
+        heard = self.augment.apply(heard, rng, self.archive.frame_shift, tempo)
+        return self.augmentations.apply("normalised", heard, rng), text
 
     def _heard(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:
         if self.splicer and rng.random() < self.augment.splice:
@@ -93,18 +104,12 @@ def source(archive: Archive, data_dir: Path, cmvn: Cmvn, augment: Augment) -> So
 
     Raises ConfigError, PluginError, DataError or Faults.
     """
-    ear = Ear(archive, data_dir, augment) if augment.of_audio else None
+    chosen = augmentations.choose(augment.plugins, archive) if augment.plugins else Augmentations([])
+    ear = Ear(archive, data_dir, augment, chosen) if augment.of_audio or chosen.at("audio") else None
     splicer = None
     if augment.splice:
         splicer = Splicer(archive, data_dir, Path(augment.alignments), extractor(archive))
-    return Source(archive, cmvn, augment, ear, splicer)
-
-
-def extractor(archive: Archive) -> Features:
-    """The features that the archive holds, as it was made with. Raises PluginError or ConfigError."""
-    cls, settings = plugins.choose("features", Choice(archive.extractor, archive.config, str(archive.path)))
-    found: Features = cls(settings, archive.sample_rate)
-    return found
+    return Source(archive, cmvn, augment, ear, splicer, chosen)
 
 
 class Ear:
@@ -113,12 +118,16 @@ class Ear:
     Raises ConfigError where the archive was not made from audio, DataError or Faults for the folders.
     """
 
-    def __init__(self, archive: Archive, data_dir: Path, augment: Augment) -> None:
+    def __init__(
+        self, archive: Archive, data_dir: Path, augment: Augment, augmentations: Augmentations | None = None
+    ) -> None:
         self.augment, self.rate = augment, archive.sample_rate
+        self.augmentations = Augmentations([]) if augmentations is None else augmentations
         self.features = extractor(archive)
         if self.features.source != "wav.scp":
             found = f"{archive.extractor!r} reads '{self.features.source}', not audio"
-            wanted = " and ".join(f"augment.{name}" for name in augment.of_audio)
+            options = [f"augment.{name}" for name in augment.of_audio]
+            wanted = " and ".join([*options, *(each.where for each in self.augmentations.at("audio"))])
             raise ConfigError(wanted, found, "", "extract features from audio, or leave these options out")
         self.utterances = _in_order(archive, DataDir.read(data_dir))
         made = stamp.read(archive.path)
@@ -129,10 +138,15 @@ class Ear:
     def hear(self, index: int, rng: np.random.Generator) -> FloatArray | None:
         """``(frames, dim)`` of one utterance, perturbed by ``rng``; None where nothing was drawn."""
         drawn = Perturbation.draw(self.augment, len(self.responses), len(self.noises), rng)
-        return None if drawn == Perturbation() else self.extract(index, drawn)
+        if drawn == Perturbation() and not self.augmentations.at("audio"):
+            return None
+        return self.extract(index, drawn, rng)
 
-    def extract(self, index: int, drawn: Perturbation) -> FloatArray:
-        """``(frames, dim)``, not normalised. Speed is left alone where there would be no frame."""
+    def extract(self, index: int, drawn: Perturbation, rng: np.random.Generator | None = None) -> FloatArray:
+        """``(frames, dim)``, not normalised; with ``rng`` plugins change the audio too.
+
+        Speed, and plugins, are left alone where there would be no frame.
+        """
         samples = listen(self.utterances[index], self.rate, self.channel)
         if drawn.speed != 1:
             faster = audio.resample(samples, round(self.rate * drawn.speed), self.rate)
@@ -141,7 +155,11 @@ class Ear:
             samples = perturb.reverberate(samples, self.responses.whole(drawn.response))
         if drawn.noise is not None:
             samples = perturb.mix(samples, self.noises.stretch(drawn.noise, drawn.place, len(samples)), drawn.snr)
-        return self.features.extract(perturb.amplify(samples, drawn.gain))
+        samples = perturb.amplify(samples, drawn.gain)
+        if rng is not None:
+            changed = self.augmentations.apply("audio", samples, rng)
+            samples = changed if self.features.num_frames(len(changed)) else samples
+        return self.features.extract(samples)
 
 
 def _in_order(archive: Archive, data: DataDir) -> list[Utterance]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MODULES = {
     "features": "dstoolkit.testing.features_checks",
+    "augmentations": "dstoolkit.testing.augmentation_checks",
     "encoders": "dstoolkit.testing.encoder_checks",
     "losses": "dstoolkit.testing.loss_checks",
     "decoders": "dstoolkit.testing.decoder_checks",

@@ -21,7 +21,7 @@ from dstoolkit.features.fbank import Fbank
 from dstoolkit.features.mel import MelConfig, to_mel
 from dstoolkit.features.mfcc import Mfcc, cepstral_transform
 from dstoolkit.features.spectrogram import Spectrogram
-from dstoolkit.pipeline.heard import extractor
+from dstoolkit.pipeline.augmentations import extractor
 from dstoolkit.pipeline.vocabulary import Vocabulary
 from dstoolkit.text.normalize import SPOKEN
 from dstoolkit.training.health import warn

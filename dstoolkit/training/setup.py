@@ -26,7 +26,7 @@ from dstoolkit.features.augment import Augment
 from dstoolkit.features.cmvn import Cmvn
 from dstoolkit.interfaces import BLANK
 from dstoolkit.models.ctc_model import CTCModel
-from dstoolkit.pipeline import checkpoint, heard
+from dstoolkit.pipeline import augmentations, checkpoint, heard
 from dstoolkit.pipeline.experiment import Experiment, TrainConfig
 from dstoolkit.pipeline.recognition import build_model, describe
 from dstoolkit.pipeline.vocabulary import Vocabulary
@@ -106,7 +106,7 @@ def made_from(experiment: Experiment, sources: Sources) -> stamp.Stamp:
     """The stamp: all that the result depends on, which ``NEUTRAL`` options and the device are not part of."""
     settings = config.plain(experiment)
     settings["train"] = {name: value for name, value in settings["train"].items() if name not in NEUTRAL}
-    more = experiment.augment.inputs()
+    more = {**experiment.augment.inputs(), **augmentations.inputs(experiment.augment.plugins)}
     Faults.check(
         ConfigError(f"augment.{name}", f"no file or folder '{path}'")
         for name, path in more.items()

@@ -11,6 +11,7 @@ from torch import nn
 
 from dstoolkit.ctc.loss import CTCLoss
 from dstoolkit.decoding.greedy import Greedy
+from dstoolkit.features.substitution import SpecSub
 from dstoolkit.interfaces import BLANK, Hypothesis, Preparation, Utterance, Word
 from dstoolkit.text.characters import Characters
 from tests.testing.greeting import Hello
@@ -94,6 +95,31 @@ FEATURES = {
     "warping_fits": break_(Energy, warping=lambda self, factor: np.eye(self.dim, dtype=np.float32)),
     "can_be_pickled": after_init(Energy, lambda self: setattr(self, "window", lambda values: values)),
     "missing_file_is_refused": break_(Energy, source="feats.scp", load=lambda self, location: np.zeros((1, 2))),
+}
+
+
+def in_place(self, values, rng):
+    values[: len(values) // 2] = rng.random()
+    return values
+
+
+def noisy(self, values, rng):
+    return values + np.random.normal(size=values.shape).astype(np.float32)
+
+
+def divided(self, values, rng):
+    return values / values.std()
+
+
+AUGMENTATIONS = {
+    "says_where_it_stands": break_(SpecSub, stage="spectrum"),
+    "output_is_well_formed": with_output(SpecSub, "__call__", lambda values: values[:, 1:]),
+    "extremes_stay_finite": break_(SpecSub, __call__=divided),
+    "short_utterances_work": with_output(SpecSub, "__call__", lambda values: values[: len(values) - 1]),
+    "changes_what_it_hears": break_(SpecSub, __call__=lambda self, values, rng: values.copy()),
+    "is_deterministic": break_(SpecSub, __call__=noisy),
+    "input_stays_as_it_was": break_(SpecSub, __call__=in_place),
+    "can_be_pickled": after_init(SpecSub, lambda self: setattr(self, "function", lambda: 0)),
 }
 
 
@@ -278,6 +304,7 @@ COMMON = {
 MUTANTS = {
     "encoders": {**COMMON, **ENCODERS},
     "features": FEATURES,
+    "augmentations": AUGMENTATIONS,
     "losses": LOSSES,
     "decoders": DECODERS,
     "tokenizers": TOKENIZERS,

@@ -12,6 +12,7 @@ from dstoolkit import plugins
 from dstoolkit.ctc.loss import CTCLoss
 from dstoolkit.decoding.greedy import Greedy
 from dstoolkit.errors import PluginError
+from dstoolkit.features.substitution import SpecSub
 from dstoolkit.models.deepspeech import DeepSpeech, DeepSpeechConfig
 from dstoolkit.testing import Outcome, Subject, parametrize_with_checks, run_checks
 from dstoolkit.testing.checks import MODULES, bind, checks
@@ -23,6 +24,7 @@ from tests.testing.sound import Convolution, Energy, Folder
 WARNING = "loads_lightly"  # warns, and never fails: see below
 SOUND = {
     "features": Energy,
+    "augmentations": SpecSub,
     "encoders": Convolution,
     "losses": CTCLoss,
     "decoders": Greedy,
