@@ -220,7 +220,7 @@ class Registry:
         owners = self.owners(kind, name)
         label = f"{KINDS[kind].singular} {name!r}"
         if len(owners) > 1:
-            claims = " and ".join(sorted(f"'{entry.distribution}'" for entry, _ in owners))
+            claims = " and ".join(sorted(f"'{entry.distribution} {entry.version}'" for entry, _ in owners))
             raise PluginError(where, f"{label} is claimed by {claims}", "", f"uninstall one or name one in {DISABLE}")
         if owners:
             return owners[0][1]

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from dstoolkit import config, interfaces, plugins
+from dstoolkit import __version__, config, interfaces, plugins
 from dstoolkit.errors import ConfigError, PluginError
 from tests.plugin_packages import ENCODER, entry_points, install
 
@@ -121,7 +121,7 @@ def test_two_claims_to_a_name_are_refused_naming_both(registry):
     with pytest.raises(PluginError) as caught:
         made.get("encoders", "same", "conf/x.yaml: encoder")
     assert str(caught.value) == (
-        "conf/x.yaml: encoder: encoder 'same' is claimed by 'toy-one' and 'toy-two'; "
+        "conf/x.yaml: encoder: encoder 'same' is claimed by 'toy-one 1.5' and 'toy-two 1.5'; "
         "uninstall one or name one in DSTOOLKIT_DISABLE_PLUGINS"
     )
     assert [str(each) for each in made.conflicts()] == [str(caught.value).removeprefix("conf/x.yaml: encoder: ")]
@@ -130,7 +130,7 @@ def test_two_claims_to_a_name_are_refused_naming_both(registry):
 
 def test_a_claim_to_our_name_is_no_way_in(registry):
     made = registry(thief=ENCODER.format(name="deepspeech"))
-    with pytest.raises(PluginError, match="claimed by 'dstoolkit' and 'toy-thief'"):
+    with pytest.raises(PluginError, match=r"claimed by 'dstoolkit [^']+' and 'toy-thief 1.5'"):
         made.get("encoders", "deepspeech")
 
 
@@ -232,7 +232,8 @@ def test_help_survives_a_claim_to_a_command(registry, monkeypatch, dstoolkit):
     made = registry(thief=source)
     monkeypatch.setattr(plugins, "load", lambda: made)
     shown = dstoolkit("--help").output
-    assert "train      (command 'train' is claimed by 'dstoolkit' and 'toy-thief';" in shown
+    claims = f"command 'train' is claimed by 'dstoolkit {__version__}' and 'toy-thief 1.5'"
+    assert f"train ({claims};" in " ".join(shown.split())
     assert "mine       Mine." in shown
     assert "decode " in shown
-    assert "command 'train' is claimed by 'dstoolkit' and 'toy-thief'" in dstoolkit("train", "x", status=2).output
+    assert claims in dstoolkit("train", "x", status=2).output

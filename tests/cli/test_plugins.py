@@ -41,7 +41,7 @@ def test_list_shows_states_and_conflicts(installed, dstoolkit, monkeypatch):
     assert lines[lines.index("two (toy-two 1.5): ok") + 1] == "  encoders:   toy"
     assert lines[lines.index("watcher (toy-watcher 1.5): ok") + 1] == "  hooks:      dstoolkit_train_start"
     assert lines[-1] == (
-        "conflict: encoder 'toy' is claimed by 'toy-one' and 'toy-two'; "
+        "conflict: encoder 'toy' is claimed by 'toy-one 1.5' and 'toy-two 1.5'; "
         "uninstall one or name one in DSTOOLKIT_DISABLE_PLUGINS"
     )
 
@@ -129,4 +129,4 @@ def test_check_of_an_unknown_name_says_what_there_is(installed, dstoolkit):
 def test_check_of_a_name_in_conflict_names_both(installed, dstoolkit):
     installed(one=ENCODER.format(name="toy"), two=ENCODER.format(name="toy"))
     output = dstoolkit("plugins", "check", "toy", status=2).output
-    assert "encoder 'toy' is claimed by 'toy-one' and 'toy-two'" in output
+    assert "encoder 'toy' is claimed by 'toy-one 1.5' and 'toy-two 1.5'" in output
