@@ -251,12 +251,16 @@ def _choice(value: Any, where: str, faults: list[DstoolkitError]) -> Choice | No
 
 
 def _union(args: tuple[Any, ...], value: Any, where: str, faults: list[DstoolkitError]) -> Any:
+    structures = [arg for arg in args if dataclasses.is_dataclass(arg)]
+    if isinstance(value, Mapping) and len(structures) == 1:  # nothing else can be meant: name its own faults
+        return _build(typing.cast(type, structures[0]), value, where, faults)
     for arg in args:
         trial: list[DstoolkitError] = []
         built = _value(arg, value, where, trial)
         if not trial:
             return built
-    faults.append(ConfigError(where, repr(value), "expected " + " or ".join(describe(arg) for arg in args)))
+    advice = next((found for arg in args if (found := _did_you_mean(arg, value))), "")
+    faults.append(ConfigError(where, repr(value), "expected " + " or ".join(describe(arg) for arg in args), advice))
     return None
 
 
@@ -292,6 +296,8 @@ def describe(hint: Any) -> str:
     if origin is tuple:
         return f"a list of {len(args)} values"
     if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "'option: value' lines"
+    if dataclasses.is_dataclass(hint):
         return "'option: value' lines"
     return names.get(hint, getattr(hint, "__name__", str(hint)))
 

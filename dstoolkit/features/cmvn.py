@@ -2,23 +2,26 @@
 
 ``global`` takes mean and variance of the training archive, kept with the model; ``speaker`` those of all the speaker's
 utterances in the archive at hand; ``utterance`` those of the utterance itself; ``none`` changes nothing. Variances are
-of the population (divided by n) and floored, so that a dimension that never varies becomes 0.
+of the population (divided by n) and floored, so that a dimension that never varies becomes 0. ``whiten`` takes away
+the correlations between dimensions too (``whitening.py``), by statistics of the training archive or of a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from dstoolkit.errors import ConfigError
+from dstoolkit.errors import ConfigError, DataError
+from dstoolkit.features.whitening import Spread, Whitening
 
 if TYPE_CHECKING:
     from dstoolkit.interfaces import FloatArray
 
-Kind = Literal["global", "speaker", "utterance", "none"]
+Kind = Literal["global", "speaker", "utterance", "none", "whiten"]
 VARIANCE_FLOOR = 1e-8  # in squared units of the features
 
 
@@ -32,19 +35,46 @@ class Moments(Protocol):
         """Mean and variance per dimension, each ``(dim,)``, over all frames of these utterances."""
 
 
+class Training(Protocol):
+    """What ``fitted`` needs of the training archive."""
+
+    path: Path
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def mean(self) -> FloatArray: ...
+    @property
+    def variance(self) -> FloatArray: ...
+    def __len__(self) -> int: ...
+    def frames(self, index: int) -> FloatArray: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Cmvn:
-    """Which normalisation, and for ``global`` its ``(dim,)`` mean and variance. Raises ConfigError where they lack."""
+    """Which normalisation, and its ``(dim,)`` mean and variance for ``global``, mean and ``(dim, dim)`` matrix for
+    ``whiten``, after which ``offset`` ``(dim,)`` is added. Raises ConfigError where they lack."""
 
     kind: Kind = "global"
-    mean: FloatArray | None = None
-    variance: FloatArray | None = None
+    mean: Any = None
+    variance: Any = None
+    matrix: Any = None
+    offset: Any = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ConfigError("cmvn", f"{self.kind!r}", f"expected one of {', '.join(get_args(Kind))}")
         if self.kind == "global" and (self.mean is None or self.variance is None):
             raise ConfigError("cmvn", "'global' without statistics", "expected the training archive's")
+
+        if self.kind == "whiten" and (self.mean is None or self.matrix is None):
+            raise ConfigError("cmvn", "'whiten' without statistics", "expected the training archive's")
+
+    @classmethod
+    def whiten(cls, spread: Spread, choice: Whitening) -> Cmvn:
+        """By these statistics; kept in float64, for the product to be the same in any number of threads."""
+        offset = np.zeros(spread.dim) if choice.center else spread.mean
+        return cls("whiten", spread.mean, None, spread.matrix(choice), offset)
 
     @classmethod
     def global_(cls, mean: FloatArray, variance: FloatArray) -> Cmvn:
@@ -58,6 +88,9 @@ class Cmvn:
         """
         if self.kind == "none" or len(frames) == 0:
             return frames
+        if self.kind == "whiten":
+            whitened: FloatArray = ((frames - self.mean) @ self.matrix.T + self.offset).astype(np.float32)
+            return whitened
         mean, variance = self._statistics(frames, speaker)
         scale = 1 / np.sqrt(np.maximum(variance, VARIANCE_FLOOR))
         normalised: FloatArray = ((frames - mean) * scale).astype(np.float32, copy=False)
@@ -74,6 +107,9 @@ class Cmvn:
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: plain lists, strings and numbers."""
+        if self.kind == "whiten":
+            arrays = {"mean": self.mean, "matrix": self.matrix, "offset": self.offset}
+            return {"kind": self.kind, **{name: np.asarray(each).tolist() for name, each in arrays.items()}}
         kept = self.kind == "global"
         return {
             "kind": self.kind,
@@ -86,7 +122,29 @@ class Cmvn:
         """The inverse of ``to_dict``; exact, for float32 values survive the way through Python's floats."""
         if values["kind"] == "global":
             return cls.global_(values["mean"], values["variance"])
+        if values["kind"] == "whiten":
+            mean, matrix, offset = (np.asarray(values[name], np.float64) for name in ("mean", "matrix", "offset"))
+            return cls("whiten", mean, None, matrix, offset)
         return cls(values["kind"])
+
+
+def fitted(choice: Kind | Whitening, archive: Training) -> Cmvn:
+    """The normalisation that ``choice`` names, by the training ``archive``'s statistics or those of its file.
+
+    Raises DataError where the file cannot be used, or is of other features.
+    """
+    if choice == "whiten":
+        choice = Whitening()
+    if not isinstance(choice, Whitening):
+        return Cmvn(choice, archive.mean, archive.variance)
+    if not choice.statistics:
+        return Cmvn.whiten(Spread.of((archive.frames(at) for at in range(len(archive))), archive.path), choice)
+    spread = Spread.load(Path(choice.statistics))
+    if spread.dim != archive.dim:
+        found = f"statistics of {spread.dim} dimensions"
+        advice = "extract the same features, or name another file"
+        raise DataError(choice.statistics, found, f"'{archive.path}' has {archive.dim}", advice)
+    return Cmvn.whiten(spread, choice)
 
 
 def speaker_statistics(archive: Moments) -> dict[str, tuple[FloatArray, FloatArray]]:

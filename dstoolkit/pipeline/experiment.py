@@ -12,6 +12,7 @@ from dstoolkit import config
 from dstoolkit.config import Choice
 from dstoolkit.features.augment import Augment
 from dstoolkit.features.cmvn import Kind as CmvnKind
+from dstoolkit.features.whitening import Whitening
 from dstoolkit.text.normalize import Normalization
 
 
@@ -90,7 +91,7 @@ class Experiment:
     text: Normalization = field(default_factory=Normalization)
     features: Choice = field(default_factory=lambda: Choice("spectrogram"))
     tokenizer: Choice = field(default_factory=lambda: Choice("characters"))
-    cmvn: CmvnKind = "global"
+    cmvn: CmvnKind | Whitening = "global"
     augment: Augment = field(default_factory=Augment)
     encoder: Choice = field(default_factory=lambda: Choice("deepspeech"))
     loss: Choice = field(default_factory=lambda: Choice("ctc"))

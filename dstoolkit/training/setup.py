@@ -22,8 +22,9 @@ from dstoolkit import config, plugins, stamp
 from dstoolkit.data.archive import Archive
 from dstoolkit.data.datadir import read_text
 from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitError, Faults, StampError, few
+from dstoolkit.features import cmvn as normalisation
 from dstoolkit.features.augment import Augment
-from dstoolkit.features.cmvn import Cmvn
+from dstoolkit.features.whitening import Whitening
 from dstoolkit.interfaces import BLANK
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.pipeline import augmentations, checkpoint, heard
@@ -106,13 +107,12 @@ def made_from(experiment: Experiment, sources: Sources) -> stamp.Stamp:
     """The stamp: all that the result depends on, which ``NEUTRAL`` options and the device are not part of."""
     settings = config.plain(experiment)
     settings["train"] = {name: value for name, value in settings["train"].items() if name not in NEUTRAL}
-    more = {**experiment.augment.inputs(), **augmentations.inputs(experiment.augment.plugins)}
-    Faults.check(
-        ConfigError(f"augment.{name}", f"no file or folder '{path}'")
-        for name, path in more.items()
-        if not path.exists()
-    )
-    digests = {f"augment/{name}": stamp.origin(path) for name, path in more.items()}
+    augmenting = {**experiment.augment.inputs(), **augmentations.inputs(experiment.augment.plugins)}
+    more = {f"augment.{name}": path for name, path in augmenting.items()}
+    if isinstance(experiment.cmvn, Whitening) and experiment.cmvn.statistics:
+        more["cmvn.statistics"] = Path(experiment.cmvn.statistics)
+    Faults.check(ConfigError(name, f"no file or folder '{path}'") for name, path in more.items() if not path.exists())
+    digests = {name.replace(".", "/", 1): stamp.origin(path) for name, path in more.items()}
     return stamp.Stamp("train", settings, {**sources.digests(), **digests})
 
 
@@ -154,7 +154,7 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     check_archives(experiment, *archives)
     vocabulary = Vocabulary.load(sources.tokenizer)
     check_vocabulary(experiment, vocabulary, sources.tokenizer)
-    cmvn = Cmvn(experiment.cmvn, archives[0].mean, archives[0].variance)
+    cmvn = normalisation.fitted(experiment.cmvn, archives[0])
     datasets = []
     for archive, folder, augment in zip(
         archives, (sources.train, sources.dev), (experiment.augment, Augment()), strict=True

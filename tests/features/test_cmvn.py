@@ -9,6 +9,7 @@ import pytest
 
 from dstoolkit.errors import ConfigError
 from dstoolkit.features.cmvn import Cmvn, speaker_statistics
+from dstoolkit.features.whitening import Spread, Whitening
 
 RNG = np.random.default_rng(0)
 FRAMES = (RNG.standard_normal((50, 4)) * [1, 5, 0.1, 100] + [0, 3, -7, 1e3]).astype(np.float32)
@@ -78,3 +79,13 @@ def test_refusals():
         Cmvn("global")
     with pytest.raises(ConfigError, match="expected one of global"):
         Cmvn("batch")
+
+
+def test_whiten_is_kept_by_a_checkpoint():
+    spread = Spread.of([FRAMES[:20], FRAMES[20:]], "here")
+    cmvn = Cmvn.whiten(spread, Whitening())
+    again = Cmvn.from_dict(json.loads(json.dumps(cmvn.to_dict())))
+    assert np.array_equal(again.apply(FRAMES), cmvn.apply(FRAMES))
+    assert cmvn.apply(FRAMES).dtype == np.float32
+    with pytest.raises(ConfigError, match="'whiten' without statistics"):
+        Cmvn("whiten")

@@ -45,7 +45,9 @@ def test_every_recipe_configuration_is_valid_to_the_last_option(path):
         ("train.epochs=0", "epochs is 0; expected 1 or more"),
         ("train.lr=0", "must be above 0"),
         ("train.ema=1", "0 to below 1"),
-        ("cmvn=globl", "cmvn"),
+        ("cmvn=globl", "or 'option: value' lines; did you mean 'global'?"),
+        ("cmvn.rotatoin=pca", "cmvn.rotatoin: no such option; did you mean 'rotation'?"),
+        ("cmvn.scale=false", "turns them back"),
         ("sed=1", "sed: no such option; did you mean 'seed'?"),
     ],
 )

@@ -43,6 +43,30 @@ def test_the_network_runs_in_one_thread_and_torch_keeps_its_number(trained, monk
     assert seen == [1]
 
 
+def test_whitening_is_in_use_after_training_and_its_file_is_an_input(trained, tmp_path):
+    from dstoolkit.data.archive import Archive
+    from dstoolkit.errors import StampError
+    from dstoolkit.features.whitening import Spread
+    from dstoolkit.pipeline.experiment import load
+    from dstoolkit.training import setup
+
+    archive, file = Archive(trained / "train/features.h5"), tmp_path / "norm.json"
+    frames = [archive.frames(at) for at in range(len(archive))]
+    Spread.of(frames, "train").save(file)
+    chosen = load(trained / "train.yaml", ["train.epochs=1", f"cmvn.statistics={file}"])
+    sources = setup.Sources(trained / "train", trained / "dev", trained / "tokenizer")
+    assert setup.train(tmp_path / "exp", chosen, sources, "cpu")
+    cmvn = recognition.Recogniser.load(tmp_path / "exp").cmvn
+    whitened = np.concatenate([cmvn.apply(each) for each in frames])
+    np.testing.assert_allclose(np.cov(whitened.T), np.eye(toy.DIM), atol=1e-3)
+    Spread.of(frames[1:], "train").save(file)
+    with pytest.raises(StampError, match=r"input 'cmvn/statistics' has changed"):
+        setup.train(tmp_path / "exp", chosen, sources, "cpu")
+    file.unlink()
+    with pytest.raises(DstoolkitError, match=r"cmvn\.statistics: no file or folder"):
+        setup.train(tmp_path / "exp", chosen, sources, "cpu")
+
+
 def test_the_experiment_comes_from_the_checkpoint(trained, tmp_path):
     assert recognition.experiment_of(trained / "speaker").cmvn == "speaker"
     checkpoint.save(tmp_path / "best.pt", {"weights": {}})
