@@ -251,7 +251,7 @@ def _choice(value: Any, where: str, faults: list[DstoolkitError]) -> Choice | No
 
 
 def _union(args: tuple[Any, ...], value: Any, where: str, faults: list[DstoolkitError]) -> Any:
-    structures = [arg for arg in args if dataclasses.is_dataclass(arg)]
+    structures = [arg for arg in args if dataclasses.is_dataclass(arg) and arg is not Choice]
     if isinstance(value, Mapping) and len(structures) == 1:  # nothing else can be meant: name its own faults
         return _build(typing.cast(type, structures[0]), value, where, faults)
     for arg in args:
@@ -297,7 +297,7 @@ def describe(hint: Any) -> str:
         return f"a list of {len(args)} values"
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return "'option: value' lines"
-    if dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint) and hint is not Choice:
         return "'option: value' lines"
     return names.get(hint, getattr(hint, "__name__", str(hint)))
 
