@@ -30,6 +30,8 @@ class TrainConfig:
     warmup: share of all steps during which the learning rate rises from 0.
     optimizer, scheduler: which ones, and options of their own.
     clip: the gradients' norm is clipped to this; 0 does not clip.
+    clip_value: each value of the gradients is clipped to this, either way, before their norm is; 0 does not clip.
+    loss_per: what a batch's summed losses are divided by for its gradient: its target tokens, or its utterances.
     ema: decay of the exponential moving average of the weights, which is what is validated and saved as best; 0: none.
     average, average_of: at the end the weights of so many epochs, the best or the last, are averaged, and kept where
         they are better than the best; 0: none.
@@ -55,6 +57,8 @@ class TrainConfig:
     optimizer: Choice = field(default_factory=lambda: Choice("adamw"))
     scheduler: Choice = field(default_factory=lambda: Choice("cosine"))
     clip: float = 1.0
+    clip_value: float = 0.0
+    loss_per: Literal["token", "utterance"] = "token"
     ema: float = 0.99
     average: int = 0
     average_of: Literal["best", "last"] = "best"
@@ -76,7 +80,8 @@ class TrainConfig:
             raise ValueError("batch_seconds and lr must be above 0")
         if not (0 <= self.warmup < 1 and 0 <= self.ema < 1):
             raise ValueError("warmup and ema must be 0 to below 1")
-        for name in ("min_seconds", "max_seconds", "workers", "checkpoint_minutes", "clip", "show", "weight_decay"):
+        counted = ("min_seconds", "max_seconds", "workers", "checkpoint_minutes", "show")
+        for name in (*counted, "clip", "clip_value", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 or more")
         if 0 < self.max_seconds < self.min_seconds:

@@ -20,17 +20,21 @@ KINDS: dict[str, type[torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
     "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adadelta": torch.optim.Adadelta,
 }
+FUSED = ("adamw", "adam", "sgd")  # torch has a fused kernel for these
 OURS = {"optimizer": list(KINDS), "scheduler": list(SCHEDULES)}
 BETAS = (0.9, 0.98)  # Vaswani et al. 2017: a shorter memory of squared gradients than torch's 0.999
 MOMENTUM = 0.9  # Kur's
 
 
 def make_optimizer(settings: Mapping[str, Any], parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer | None:
-    """``adamw`` (Loshchilov & Hutter 2019), ``adam`` (Kingma & Ba 2015), ``sgd`` (Nesterov's); None for another name.
+    """``adamw`` (Loshchilov & Hutter 2019), ``adam`` (Kingma & Ba 2015), ``sgd`` (Nesterov's), ``rmsprop``
+    (Tieleman & Hinton 2012), ``adadelta`` (Zeiler 2012); None for another name.
 
     ``settings`` are ``name``, ``lr``, ``weight_decay`` and torch's own options. ``adamw`` decays weights by themselves
-    (decoupled), the other two through the gradient. Raises ConfigError or Faults for unknown options.
+    (decoupled), the others through the gradient. Raises ConfigError or Faults for unknown options.
     """
     if settings["name"] not in KINDS:
         return None
@@ -41,6 +45,8 @@ def make_optimizer(settings: Mapping[str, Any], parameters: Iterable[nn.Paramete
 
 def defaults(name: str, parameters: Sequence[nn.Parameter], options: Mapping[str, Any]) -> dict[str, Any]:
     """What we choose where ``options`` do not say."""
+    if name not in FUSED:
+        return {}
     fused = {"fused": True} if fusible(parameters, options) else {}
     if name != "sgd":
         return {"betas": BETAS, **fused}

@@ -195,10 +195,27 @@ class WarmedPlateau(ReduceLROnPlateau):
             super().step(metrics, epoch)
 
 
-SCHEDULES: dict[str, type[Constant | OneCycle | Plateau]] = {
+@dataclass(frozen=True)
+class Inverse(Warmed):
+    """``train.lr / (1 + decay * step)``, whatever the number of steps, as Keras's ``decay``; times the linear rise."""
+
+    decay: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.decay < math.inf:
+            raise ValueError(f"decay is {self.decay:g}; expected 0 or more")
+
+    def make(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
+        rise = self.warmup * total_steps
+        return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(rise, 1.0)) / (1 + self.decay * step))
+
+
+SCHEDULES: dict[str, type[Constant | Inverse | OneCycle | Plateau]] = {
     "cosine": Cosine,
     "constant": Constant,
     "exponential": Exponential,
+    "inverse": Inverse,
     "noam": Noam,
     "onecycle": OneCycle,
     "plateau": Plateau,

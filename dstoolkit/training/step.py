@@ -1,8 +1,8 @@
 """One optimizer step: the parts of a batch through the network and back, and what becomes of their gradients.
 
-The gradient is that of the batch's summed losses over its number of target tokens, whatever the parts it is computed
-in and the processes they are shared by. Random numbers (dropout) are drawn anew from the seed, the step and the
-process, so that going on from a step needs no generator's state.
+The gradient is that of the batch's summed losses over its number of target tokens (or utterances, ``loss_per``),
+whatever the parts it is computed in and the processes they are shared by. Random numbers (dropout) are drawn anew from
+the seed, the step and the process, so that going on from a step needs no generator's state.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ class Step:
         self.limit = state["limit"]
         self.scaler.load_state_dict(state["scaler"])
 
-    def take(self, number: int, parts: Sequence[Batch], tokens: int) -> Outcome:
-        """Step ``number`` on these parts of a batch that has so many target tokens in all processes' parts."""
+    def take(self, number: int, parts: Sequence[Batch], count: int) -> Outcome:
+        """Step ``number`` on these parts of a batch that has so many tokens, or utterances, in all processes' parts."""
         statistics = [each.clone() for each in self.model.buffers()]
         while True:
             seed_everything(self.seed, number, self.world.rank)
             try:
-                outcome = self._attempt([piece for part in parts for piece in self._pieces(part)], tokens)
+                outcome = self._attempt([piece for part in parts for piece in self._pieces(part)], count)
                 break
             except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
                 self._make_do(number, parts, error)
@@ -99,7 +99,7 @@ class Step:
             for buffer, before in zip(self.model.buffers(), statistics, strict=True):
                 buffer.copy_(before)
 
-    def _attempt(self, pieces: Sequence[Batch], tokens: int) -> Outcome:
+    def _attempt(self, pieces: Sequence[Batch], count: int) -> Outcome:
         self.optimizer.zero_grad(set_to_none=True)
         total = 0.0
         undefined: list[IntArray] = []
@@ -112,7 +112,7 @@ class Step:
                     undefined.append(piece.indices[losses.detach().isnan().cpu().numpy()])
                     total += value
                 if len(finite) or self.world.size > 1:
-                    share = piece.weight * self.world.size / max(tokens, 1)  # processes' gradients are averaged
+                    share = piece.weight * self.world.size / max(count, 1)  # processes' gradients are averaged
                     self.scaler.scale(finite.sum() * share).backward()  # type: ignore[no-untyped-call]
         norm, scaled = self._update()
         nothing = np.zeros(0, np.int64)
@@ -140,7 +140,7 @@ class Step:
         if all(each.grad is None for each in self.parameters):
             return float("nan"), False
         self.scaler.unscale_(self.optimizer)
-        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.options.clip or float("inf")))
+        norm = self._clip()
         if self.scaler.is_enabled():
             self.scaler.step(self.optimizer)  # skips what is not finite
             before = self.scaler.get_scale()
@@ -149,6 +149,17 @@ class Step:
         if np.isfinite(norm):
             self.optimizer.step()
         return norm, False
+
+    def _clip(self) -> float:
+        """Clip the gradient's values, then its norm; the norm before. What is not finite stays so, to be seen."""
+        if not self.options.clip_value:
+            return float(nn.utils.clip_grad_norm_(self.parameters, self.options.clip or float("inf")))
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, float("inf")))
+        if np.isfinite(norm):
+            nn.utils.clip_grad_value_(self.parameters, self.options.clip_value)
+            if self.options.clip:
+                nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
+        return norm
 
     def _pieces(self, part: Batch) -> Iterator[Batch]:
         """The part, in halves of halves as small as ``limit``, but of one utterance at least."""

@@ -141,7 +141,9 @@ class Trainer:
         waited = time.monotonic() - started
         own = [part for part in parts if part.weight]
         tokens = int(self.world.sum([sum(int(part.target_lengths.sum()) for part in own)])[0])
-        outcome = self.step.take(self.run.step + 1, parts, tokens)
+        outcome = self.step.take(
+            self.run.step + 1, parts, len(batch) if self.options.loss_per == "utterance" else tokens
+        )
         loss, frames, padded, undefined, wanted = self.world.sum(
             [
                 outcome.loss,

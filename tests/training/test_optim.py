@@ -47,12 +47,34 @@ def nesterov(momentum: float, decay: float) -> np.ndarray:
     return weights
 
 
+def rmsprop(rho: float, epsilon: float) -> np.ndarray:
+    """Tieleman & Hinton 2012, lecture 6.5."""
+    weights, squares = np.linspace(-1, 1, 5), np.zeros(5)
+    for gradient in GRADIENTS:
+        squares = rho * squares + (1 - rho) * gradient**2
+        weights = weights - 0.01 * gradient / (np.sqrt(squares) + epsilon)
+    return weights
+
+
+def adadelta(rho: float, epsilon: float) -> np.ndarray:
+    """Algorithm 1 of Zeiler 2012, times a rate."""
+    weights, squares, changes = np.linspace(-1, 1, 5), np.zeros(5), np.zeros(5)
+    for gradient in GRADIENTS:
+        squares = rho * squares + (1 - rho) * gradient**2
+        change = np.sqrt(changes + epsilon) / np.sqrt(squares + epsilon) * gradient
+        changes = rho * changes + (1 - rho) * change**2
+        weights = weights - 0.01 * change
+    return weights
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({"name": "adamw", "weight_decay": 0.3}, adam(0.3, 0.0)),
         ({"name": "adamw", "weight_decay": 0.3, "fused": False}, adam(0.3, 0.0)),
         ({"name": "adam", "weight_decay": 0.3}, adam(0.0, 0.3)),
+        ({"name": "rmsprop", "weight_decay": 0.0, "alpha": 0.9, "eps": 1e-4}, rmsprop(0.9, 1e-4)),
+        ({"name": "adadelta", "weight_decay": 0.0, "rho": 0.95, "eps": 1e-2}, adadelta(0.95, 1e-2)),
         ({"name": "sgd", "weight_decay": 0.3}, nesterov(0.9, 0.3)),
         ({"name": "sgd", "weight_decay": 0.0, "momentum": 0.5}, nesterov(0.5, 0.0)),
         ({"name": "sgd", "weight_decay": 0.0, "momentum": 0.0}, nesterov(0.0, 0.0)),
@@ -91,7 +113,10 @@ def test_names_of_others_are_left_to_others():
         ({"name": "adamw", "fused": True, "foreach": True}, "train.optimizer: `fused` and `foreach` cannot"),
         ({"name": "adamww"}, "train.optimizer: no optimizer 'adamww'; did you mean 'adamw'?"),
         ({"name": "sgdm"}, "train.optimizer: no optimizer 'sgdm'; did you mean 'sgd'?"),
-        ({"name": "muon"}, "train.optimizer: no optimizer 'muon'; expected one of: adamw, adam, sgd; see docs/"),
+        (
+            {"name": "muon"},
+            "train.optimizer: no optimizer 'muon'; expected one of: adamw, adam, sgd, rmsprop, adadelta; see",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(settings, message):

@@ -46,6 +46,19 @@ def test_every_schedule_and_option_is_documented():
     assert documented() == ours
 
 
+def test_inverse_falls_by_the_step_whatever_their_number():
+    """Keras's formula, ``lr / (1 + decay * iterations)``; twice the steps change nothing."""
+    for total in (10, 20):
+        optimizer = make_optimizer()
+        scheduler = make_scheduler({"name": "inverse", "decay": 0.5, "warmup": 0}, optimizer, total)
+        for step in range(10):
+            assert optimizer.param_groups[0]["lr"] == pytest.approx(PEAK / (1 + 0.5 * step))
+            optimizer.step()
+            after_step(scheduler)
+    with pytest.raises(ConfigError, match="decay is -1; expected 0 or more"):
+        make_scheduler({"name": "inverse", "decay": -1.0}, make_optimizer(), 10)
+
+
 def make_optimizer(kind=torch.optim.SGD, **options):
     return kind([torch.nn.Parameter(torch.zeros(1))], lr=PEAK, **options)
 
@@ -210,7 +223,10 @@ def test_any_number_of_steps_has_a_rate_from_above_0_to_the_peak(name, steps, pe
     found = rates({"name": name, "warmup": percent / 100}, steps, extra, make_optimizer(momentum=0.9))
     assert all(0 <= each <= PEAK * (1 + 1e-12) for each in found)
     assert all(each > 0 for each in found[: steps - 1])
-    assert found[steps:] == pytest.approx([found[steps - 1]] * extra)
+    if name == "inverse":  # foresees no number of steps
+        assert all(later < former for former, later in pairwise(found[steps - 1 :]))
+    else:
+        assert found[steps:] == pytest.approx([found[steps - 1]] * extra)
     if steps >= 10:
         assert max(found) > (0.3 if name == "noam" and percent < 10 else 0.8) * PEAK
 

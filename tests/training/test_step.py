@@ -52,7 +52,7 @@ def make(**options) -> Step:
     model = CTCModel(Encoder(), VOCAB)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     loss = CTCLoss(CTCLossConfig())
-    return Step(model, loss, optimizer, TrainConfig(clip=0, **options), CPU, 0, World())
+    return Step(model, loss, optimizer, TrainConfig(**{"clip": 0.0, **options}), CPU, 0, World())
 
 
 def moved(step: Step, parts: list[Batch]) -> tuple[float, torch.Tensor]:
@@ -69,6 +69,31 @@ def test_the_gradient_is_that_of_the_whole_batch_in_however_many_parts():
     assert other == pytest.approx(loss, rel=1e-5)
     torch.testing.assert_close(others, weights, rtol=1e-5, atol=1e-7)
     assert not torch.equal(weights, torch.cat([each.detach().flatten() for each in make().model.parameters()]))
+
+
+def gradient(**options) -> torch.Tensor:
+    """What a step went along: its change of the weights over the rate."""
+    torch.manual_seed(0)
+    step = make(**{"clip": 0, **options})
+    before = torch.cat([each.detach().flatten() for each in step.model.parameters()])
+    return (before - moved(step, [batch()])[1]) / 0.1
+
+
+def test_values_are_clipped_and_then_the_norm():
+    plain = gradient()
+    most = float(plain.abs().median())
+    clipped = gradient(clip_value=most)
+    torch.testing.assert_close(clipped, plain.clamp(-most, most), rtol=1e-3, atol=1e-6)
+    assert (clipped.abs() < plain.abs() - 1e-4).any()
+    both = gradient(clip_value=most, clip=float(clipped.norm()) / 3)
+    torch.testing.assert_close(both, clipped / 3, rtol=1e-3, atol=1e-6)
+
+
+def test_a_gradient_that_is_not_finite_is_not_clipped_into_one_that_is():
+    step = make(clip_value=0.1)
+    for each in step.parameters:
+        each.grad = torch.full_like(each, float("inf"))
+    assert step._update() == (float("inf"), False)
 
 
 def test_the_loss_and_gradient_are_torchs():

@@ -70,6 +70,24 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(corpus, tmp_pat
     assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
+def test_the_gradient_of_a_batch_is_per_token_or_per_utterance(corpus, tmp_path, dstoolkit):
+    """Without momentum a rate that many times higher undoes the division by the tokens of an utterance."""
+    texts = dict(line.split(" ", 1) for line in (corpus / "train/text").read_text().splitlines())
+    ratio = sum(map(len, texts.values())) / len(texts)  # tokens an utterance, in the one batch there is
+    plain = ["train.clip=0", "train.epochs=1", "train.batch_seconds=1000", "train.scheduler=constant", "train.warmup=0"]
+    sgd = "train.optimizer={name: sgd, momentum: 0, weight_decay: 0}"
+    options = [word for each in (*plain, sgd) for word in ("--set", each)]
+    rates = {"token": 0.001 * ratio, "utterance": 0.001}
+    for per, rate in rates.items():
+        more = ["--set", f"train.loss_per={per}", "--set", f"train.lr={rate}"]
+        dstoolkit(*toy.arguments(corpus, tmp_path / per, *options, *more))
+    first, second = (weights(tmp_path / each) for each in rates)
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
+    dstoolkit(*toy.arguments(corpus, tmp_path / "low", *options, "--set", "train.lr=0.001"))
+    assert not same(weights(tmp_path / "low"), second)
+
+
 def test_another_configuration_is_refused_unless_forced(corpus, tmp_path, dstoolkit):
     exp = tmp_path / "exp"
     dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=1"))
