@@ -13,13 +13,15 @@ A plugin is a module (or any object) named by an entry point in the group ``dsto
         return [MyEncoder]
 
 Hooks whose names begin with ``dstoolkit_register_`` are collected from all plugins. The two ``dstoolkit_make_`` hooks
-stop at the first plugin that does not return None; dstoolkit's own answer comes last. The others only observe. A
+and ``dstoolkit_train_file`` stop at the first plugin that does not return None; dstoolkit's own answer, if it has one,
+comes last. The others only observe. A
 hook that registers or observes and raises is that plugin's failure alone. Hooks are implemented, never wrapped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -94,6 +96,16 @@ def dstoolkit_make_scheduler(
 
     A ``ReduceLROnPlateau`` is stepped after each validation instead, with its loss. Checkpoints keep ``state_dict()``,
     which must be of plain values. Called once when a training starts or goes on. Since API 1.
+    """
+
+
+@hookspec(firstresult=True)
+def dstoolkit_train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -> Path | None:
+    """Train from the experiment file ``path``, as the plugin reads it; None for a file of another form.
+
+    Asked by ``dstoolkit train FILE``; ours answers to none. ``overrides`` are the command's ``--set``
+    (``train.lr=1e-3``), ``device`` its ``--device`` as it was given, ``force`` begins anew. Returns the experiment's
+    folder once it is trained. Raises DstoolkitError for what the user can mend. Since API 1.
     """
 
 

@@ -22,6 +22,7 @@ def test_hooks_are_these():
     assert set(HOOKS) - registering == {
         "dstoolkit_make_optimizer",
         "dstoolkit_make_scheduler",
+        "dstoolkit_train_file",
         "dstoolkit_train_start",
         "dstoolkit_epoch_end",
         "dstoolkit_train_end",

@@ -182,6 +182,42 @@ def test_a_choosing_hook_that_fails_names_its_plugin(registry):
         registry(refuses=CHOOSING.format(body=refusal)).ask("dstoolkit_make_optimizer", settings={}, parameters=[])
 
 
+FILES = """
+@hookimpl
+def dstoolkit_train_file(path, overrides, device, force):
+    if path.suffix != ".toy":
+        return None
+    (path.parent / "asked").write_text(repr((path.name, list(overrides), device, force)))
+    return path.with_suffix("")
+"""
+
+
+def test_a_plugin_trains_from_the_files_it_reads(registry, monkeypatch, dstoolkit, tmp_path):
+    made = registry(files=FILES)
+    monkeypatch.setattr(plugins, "load", lambda: made)
+    (tmp_path / "mine.toy").write_text("")
+    (tmp_path / "other.yml").write_text("")
+    said = dstoolkit("train", tmp_path / "mine.toy", "--set", "train.lr=1", "--device", "cpu", "--force").output
+    assert said == f"{tmp_path / 'mine.toy'}: trained into {tmp_path / 'mine'}\n"
+    assert (tmp_path / "asked").read_text() == "('mine.toy', ['train.lr=1'], 'cpu', True)"
+    beside = dstoolkit("train", tmp_path / "mine.toy", "--dev", tmp_path, status=2).output
+    assert f"--dev: given beside the file '{tmp_path / 'mine.toy'}'; the file says what it trains on" in beside
+    nobody = dstoolkit("train", tmp_path / "other.yml", status=2).output
+    assert "other.yml: is a file; expected a folder; plugins that read experiment files: files; install" in nobody
+
+
+def test_without_such_a_plugin_a_file_is_refused_and_a_folder_needs_its_data(
+    registry, monkeypatch, dstoolkit, tmp_path
+):
+    made = registry()
+    monkeypatch.setattr(plugins, "load", lambda: made)
+    (tmp_path / "speech.yml").write_text("")
+    refused = dstoolkit("train", tmp_path / "speech.yml", status=2).output
+    assert "speech.yml: is a file; expected a folder; plugins that read experiment files: none; install" in refused
+    lacking = dstoolkit("train", tmp_path / "exp", "--dev", tmp_path, status=2).output
+    assert "missing --train, --tokenizer;" in lacking
+
+
 OBSERVING = """
 SEEN = []
 @hookimpl
