@@ -46,7 +46,7 @@ anywhere. Shapes are written ``(batch, frames, dim)``; audio is float32 in [-1, 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -130,6 +130,9 @@ class Run:
     epoch: int = 0
     step: int = 0
     extras: dict[str, Any] = field(default_factory=dict)  # a plugin's own notes, kept for the run's lifetime
+    predictions: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # utterance -> truth, prediction: the last
+    # validation's
+    save: Callable[[Path], None] | None = None  # writes the weights, as they are validated, to a file like best.pt
 
 
 class Plugin(ABC):

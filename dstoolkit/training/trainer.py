@@ -78,7 +78,7 @@ class Trainer:
         self.step = Step(
             model, parts.loss, self.optimizer, self.options, parts.device, parts.experiment.seed, self.world
         )
-        self.run = Run(folder, plain(parts.experiment), model, self.optimizer)
+        self.run = Run(folder, plain(parts.experiment), model, self.optimizer, save=self.save_weights)
         self.health = Health(folder, self.options.stop_after)
         self.stopping = Stopping(self.options.patience)
         self.kept = Kept(folder, self.options.average_of, self.options.average)
@@ -201,6 +201,7 @@ class Trainer:
             "memory_mb": memory_mb(self.parts.device),
         }
         metrics["seconds"] += time.monotonic() - started
+        self.run.predictions = {name: (text, found.hypotheses[name]) for name, text in found.references.items()}
         return metrics, found
 
     def heard(self, model: CTCModel) -> Validation:
@@ -230,6 +231,11 @@ class Trainer:
             if self.world.main:
                 checkpoint.save(self.folder / BEST, {**self.parts.keepsake, "weights": weights, "metrics": metrics})
         return better
+
+    def save_weights(self, path: Path) -> None:
+        """The averaged weights as they are now, in a file to recognise with; by the first process alone."""
+        if self.world.main:
+            checkpoint.save(path, {**self.parts.keepsake, "weights": self.average.model.state_dict()})
 
     def use_averaged(self) -> None:
         """At the end: the average of the kept epochs' weights, as ``best.pt`` where it does better than the best."""

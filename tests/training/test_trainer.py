@@ -88,6 +88,29 @@ def test_the_gradient_of_a_batch_is_per_token_or_per_utterance(corpus, tmp_path,
     assert not same(weights(tmp_path / "low"), second)
 
 
+def test_an_observer_sees_the_predictions_and_saves_weights(corpus, tmp_path, dstoolkit, monkeypatch):
+    from dstoolkit import plugins
+    from dstoolkit.pipeline.recognition import Recogniser
+
+    observe, seen = plugins.Registry.observe, []
+
+    def also(self, hook, **values):
+        observe(self, hook, **values)
+        if hook == "dstoolkit_epoch_end":
+            values["run"].save(values["run"].folder / f"own-{values['run'].epoch}.pt")
+            seen.append(dict(values["run"].predictions))
+
+    monkeypatch.setattr(plugins.Registry, "observe", also)
+    exp = tmp_path / "exp"
+    dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=2"))
+    texts = dict(line.split(" ", 1) for line in (corpus / "dev/text").read_text().splitlines())
+    assert len(seen) == 2
+    assert {name: truth for name, (truth, _) in seen[1].items()} == texts
+    last = torch.load(exp / "last.pt", weights_only=True)["average"]
+    assert same(Recogniser.load(exp, name="own-2.pt").model.state_dict(), last)
+    assert not same(Recogniser.load(exp, name="own-1.pt").model.state_dict(), last)
+
+
 def test_another_configuration_is_refused_unless_forced(corpus, tmp_path, dstoolkit):
     exp = tmp_path / "exp"
     dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=1"))
