@@ -29,7 +29,12 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--train", "train_folder", type=FOLDER, help="Data directory with features.h5 and text.")
 @click.option("--dev", "dev_folder", type=FOLDER, help="The same, to validate on each epoch.")
 @click.option("--tokenizer", type=FOLDER, help="What 'dstoolkit tokenizer train' made.")
-@click.option("--init", "initial", type=FOLDER, help="Begin with the weights of a trained EXP, of the same sizes.")
+@click.option(
+    "--init",
+    "initial",
+    type=click.Path(path_type=Path),
+    help="Begin with the weights of a trained EXP, or of a file like its best.pt, of the same sizes.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override an option of the experiment.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--force", is_flag=True, help="Begin anew, whatever EXP holds.")

@@ -48,7 +48,8 @@ log = logging.getLogger("dstoolkit")
 class Sources:
     """What a training reads: data directories with ``features.h5`` and ``text``, and a tokenizer's folder.
 
-    ``initial`` is a trained recogniser's folder, whose weights are begun with; None: random ones.
+    ``initial`` is a trained recogniser's folder, or a file like its ``best.pt``, whose weights are begun with; None:
+    random ones.
     """
 
     train: Path
@@ -56,10 +57,15 @@ class Sources:
     tokenizer: Path
     initial: Path | None = None
 
+    @property
+    def weights(self) -> Path | None:
+        """The file of the initial weights."""
+        return self.initial / "best.pt" if self.initial is not None and not self.initial.is_file() else self.initial
+
     def files(self) -> dict[str, Path]:
         found = {"tokenizer": self.tokenizer}
-        if self.initial is not None:
-            found["initial"] = self.initial / "best.pt"
+        if self.weights is not None:
+            found["initial"] = self.weights
         for name, folder in (("train", self.train), ("dev", self.dev)):
             found |= {f"{name}/text": folder / "text", f"{name}/features.h5": folder / "features.h5"}
         return found
@@ -164,8 +170,8 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
         inspect(archive, vocabulary, texts)
     train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
-    if sources.initial is not None:
-        begin_with(model, sources.initial / "best.pt")
+    if sources.weights is not None:
+        begin_with(model, sources.weights)
     leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]
     loss, loss_options = plugins.choose("losses", experiment.loss)
     plugins.choose("decoders", experiment.decoder)  # not needed here, but faults of it are best known now

@@ -215,6 +215,8 @@ def test_a_training_begins_with_anothers_weights(corpus, tmp_path, dstoolkit):
     losses = [json.loads(line)["dev_loss"] for line in (second / "metrics.jsonl").read_text().splitlines()]
     assert losses[0] == pytest.approx(best["metrics"]["dev_loss"], rel=0.1)
     assert "already done" in dstoolkit(*command).output
+    by_file = [first / "best.pt" if each == first else each for each in command]
+    assert "already done" in dstoolkit(*by_file).output
     assert "initial" in dstoolkit(*toy.arguments(corpus, second, *command[-4:]), status=2).output
     other = toy.arguments(corpus, tmp_path / "other", "--init", first, "--set", "encoder.size=17")
     refused = dstoolkit(*other, status=2).output
