@@ -35,16 +35,17 @@ KIND = "log_probs"  # what a file of outputs has as its extractor
 class Source:
     """A trained recogniser's folder, a data directory with features, and the device that computes: ``cpu``, ``cuda``.
 
-    Picklable; the same whatever it is used in.
+    ``weights`` is the file of the weights, in that folder or anywhere. Picklable; the same whatever it is used in.
     """
 
     exp: Path
     data: Path
     device: str = "cpu"
+    weights: str = "best.pt"
 
     @property
     def model(self) -> Path:
-        return self.exp / "best.pt"
+        return self.exp / self.weights
 
     @property
     def features(self) -> Path:
@@ -82,7 +83,7 @@ class Computed(Outputs):
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.recogniser = Recogniser.load(source.exp, source.device)
+        self.recogniser = Recogniser.load(source.exp, source.device, source.weights)
         self.archive = Archive(source.features)
         self.recogniser.check_archive(self.archive)
         self.vocabulary, self.frame_shift = self.recogniser.vocabulary, self.recogniser.frame_shift

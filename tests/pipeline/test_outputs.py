@@ -60,6 +60,15 @@ def assert_same(one: outputs.Outputs, other: outputs.Outputs) -> None:
             torch.testing.assert_close(row[:length], each[:length], rtol=0, atol=0)
 
 
+def test_weights_may_be_of_another_file(trained: Path, source: Source) -> None:
+    other = trained / "other"
+    swapped = Source(source.exp, source.data, weights=str(other / "best.pt"))
+    assert_same(Computed(swapped), Computed(Source(other, source.data)))
+    assert swapped.digests() != source.digests()
+    with pytest.raises(DataError, match=r"absent\.pt: no such file"):
+        Source(source.exp, source.data, weights="absent.pt").check()
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_is_read_is_what_was_computed(source: Source, jobs: int) -> None:
     short = shorten(source)
