@@ -60,6 +60,17 @@ class Container(nn.Module):
         raise NotImplementedError
 
 
+class Unchanging(Container):
+    """A layer whose output has its input's shape; by itself it gives its input."""
+
+    def __init__(self, described: Described, shapes: Sequence[Shape]) -> None:
+        super().__init__(described, shapes)
+        self.shape = shapes[0]
+
+    def forward(self, *signals: Signal) -> Signal:
+        return signals[0]
+
+
 Build = Callable[[Described, Sequence[Shape]], Container]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dstoolkit.models.activations import ACTIVATIONS
 from dstoolkit.models.checks import at_least_one, check_share
-from dstoolkit.models.layers.container import Container, Described, several
+from dstoolkit.models.layers.container import Container, Described, Unchanging, several
 from dstoolkit.models.layers.shaping import flattened
 from dstoolkit.models.layers.signals import Shape, Signal, cleaned
 from dstoolkit.models.layers.windows import CLOSED
@@ -98,7 +98,7 @@ class ActivationOptions:
         check_share("leak", self.leak)
 
 
-class Activation(Container):
+class Activation(Unchanging):
     """A function of each value; ``softmax`` of the last axis."""
 
     word = "activation"
@@ -107,7 +107,6 @@ class Activation(Container):
 
     def __init__(self, described: Described, shapes: Sequence[Shape]) -> None:
         super().__init__(described, shapes)
-        self.shape = shapes[0]
         if self.options.type == "softmax":
             self.shape.fixed(-1, "the last axis")
 
@@ -136,7 +135,7 @@ class BatchNormalizationOptions:
         check_share("momentum", self.momentum)
 
 
-class BatchNormalization(Container):
+class BatchNormalization(Unchanging):
     """Batch normalisation of what belongs to utterances (``models.masking.MaskedBatchNorm``)."""
 
     word = "batch_normalization"
@@ -145,7 +144,6 @@ class BatchNormalization(Container):
 
     def __init__(self, described: Described, shapes: Sequence[Shape]) -> None:
         super().__init__(described, shapes)
-        self.shape = shapes[0]
         self.axis = self.shape.axis(self.options.axis)
         self.norm = MaskedBatchNorm(self.shape.fixed(self.axis, f"axis {self.options.axis}"))
         self.norm.norm.momentum = 1 - self.options.momentum
@@ -202,16 +200,12 @@ class DropoutOptions:
         check_share("fraction", self.fraction)
 
 
-class Dropout(Container):
+class Dropout(Unchanging):
     """Dropout (Srivastava et al. 2014); of whole channels, Tompson et al. 2015 and Gal & Ghahramani 2016."""
 
     word = "dropout"
     Options = DropoutOptions
     short = "fraction"
-
-    def __init__(self, described: Described, shapes: Sequence[Shape]) -> None:
-        super().__init__(described, shapes)
-        self.shape = shapes[0]
 
     def forward(self, *signals: Signal) -> Signal:
         values = signals[0].values

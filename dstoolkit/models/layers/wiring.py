@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dstoolkit.models.layers.container import Build, Container, Described
+from dstoolkit.models.layers.container import Build, Container, Described, Unchanging
 from dstoolkit.models.layers.signals import Shape, Signal
 from dstoolkit.models.masking import frame_mask
 
@@ -24,7 +24,7 @@ class InputOptions:
     shape: tuple[int | None, ...] = ()
 
 
-class Input(Container):
+class Input(Unchanging):
     """Where the frames come in; refuses others than ``shape`` says."""
 
     word = "input"
@@ -33,16 +33,12 @@ class Input(Container):
 
     def __init__(self, described: Described, shapes: Sequence[Shape]) -> None:
         super().__init__(described, shapes)
-        self.shape = shapes[0]
         wanted = self.options.shape
         found = tuple(size if isinstance(size, int) else None for size in self.shape.sizes)
         if wanted and not (
             len(wanted) == len(found) and all(mine in (None, size) for mine, size in zip(wanted, found, strict=True))
         ):
             raise ValueError(f"the data is {self.shape}; the description says {list(wanted)}")
-
-    def forward(self, *signals: Signal) -> Signal:
-        return signals[0]
 
 
 @dataclass(frozen=True)
@@ -52,19 +48,12 @@ class OutputOptions:
     name: str = ""
 
 
-class Output(Container):
+class Output(Unchanging):
     """Marks the layer before as an output."""
 
     word = "output"
     Options = OutputOptions
     short = "name"
-
-    def __init__(self, described: Described, shapes: Sequence[Shape]) -> None:
-        super().__init__(described, shapes)
-        self.shape = shapes[0]
-
-    def forward(self, *signals: Signal) -> Signal:
-        return signals[0]
 
 
 @dataclass(frozen=True)
