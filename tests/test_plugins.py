@@ -38,7 +38,7 @@ def test_a_plugin_is_found_by_name(registry):
     found = entry(made, "good")
     assert (found.status, found.distribution, found.version, found.module) == ("ok", "toy-good", "1.5", "toy_good")
     assert found.provides == {"encoders": ["toy"]}
-    assert made.names("encoders") == ["conformer", "deepspeech", "deepspeech2", "toy"]
+    assert made.names("encoders") == ["conformer", "deepspeech", "deepspeech2", "layers", "toy"]
 
 
 def test_all_kinds_have_built_ins_and_no_conflicts():
@@ -92,7 +92,7 @@ HOOK = "@hookimpl\ndef dstoolkit_register_encoders():\n    "
 )
 def test_a_hook_that_fails_fails_alone(registry, body, why):
     made = registry(bad=HOOK + body, good=ENCODER.format(name="toy"))
-    assert made.names("encoders") == ["conformer", "deepspeech", "deepspeech2", "toy"]
+    assert made.names("encoders") == ["conformer", "deepspeech", "deepspeech2", "layers", "toy"]
     assert entry(made, "bad").status == "failed"
     assert why in entry(made, "bad").why
 
@@ -270,6 +270,6 @@ def test_help_survives_a_claim_to_a_command(registry, monkeypatch, dstoolkit):
     shown = dstoolkit("--help").output
     claims = f"command 'train' is claimed by 'dstoolkit {__version__}' and 'toy-thief 1.5'"
     assert f"train ({claims};" in " ".join(shown.split())
-    assert "mine       Mine." in shown
+    assert "mine Mine." in " ".join(shown.split())
     assert "decode " in shown
     assert claims in dstoolkit("train", "x", status=2).output
