@@ -149,7 +149,7 @@ def test_a_name_that_yaml_reads_as_a_value_is_refused(dstoolkit, tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "advice"),
-    [("encoders", "did you mean 'encoder'?"), ("thing", "expected one of: encoder, features, loss, decoder")],
+    [("encoders", "did you mean 'encoder'?"), ("thing", "expected one of: encoder, features, augmentation, loss")],
 )
 def test_an_unknown_kind_is_refused(kind, advice, dstoolkit, tmp_path):
     output = dstoolkit("plugins", "new", "net", "--kind", kind, "--out", tmp_path, status=2).output
