@@ -57,6 +57,7 @@ class Entry:
     status: str = "ok"  # ok, blocked or failed
     why: str = ""
     module: str = ""  # what the entry point names
+    api: Any = None  # the DSTOOLKIT_API that the module states; None: none, or it could not be loaded
     provides: dict[str, list[str]] = field(default_factory=dict)  # kind -> names, filled as kinds are looked up
     hooks: list[str] = field(default_factory=list)  # the choosing and observing hooks that it implements
 
@@ -107,6 +108,7 @@ class Registry:
             return
         try:
             module = point.load()
+            entry.api = getattr(module, "DSTOOLKIT_API", None)
             self._check_api(point.name, module)
             self.manager.register(module, name=entry.key)
             entry.hooks = self._check_hooks(point.name, module)

@@ -1,4 +1,7 @@
-"""``dstoolkit plugins``: what is installed, what became of it, whether it keeps its contract, and new ones."""
+"""``dstoolkit plugins``: what is installed, what became of it, whether it keeps its contract, and new ones.
+
+``show`` and ``new`` have files of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dstoolkit.cli.plugins_new import new_command
+from dstoolkit.cli.plugins_show import provisions, show_command, state
 from dstoolkit.errors import ConfigError, PluginError
 from dstoolkit.interfaces import Command
 from dstoolkit.plugins import KINDS, LIST_ADVICE, Entry, Registry
@@ -21,7 +25,7 @@ FAILED = 2  # exit status: a plugin breaks its contract
 
 class PluginsCommand(Command):
     name = "plugins"
-    help = "List, check and begin plugins."
+    help = "List, show, check and begin plugins."
 
     @staticmethod
     def click_command() -> click.Command:
@@ -30,16 +34,17 @@ class PluginsCommand(Command):
 
 @click.group("plugins")
 def plugins_group() -> None:
-    """List, check and begin plugins.
+    """List, show, check and begin plugins.
 
     Everything that can vary (features, augmentations, encoders, losses, decoders, tokenizers, corpora, commands) is a
     plugin, ours too. A plugin is a Python package with an entry point in the group 'dstoolkit'; installing it is
-    enough. 'dstoolkit plugins new' writes one to start from. Set DSTOOLKIT_DISABLE_PLUGINS=a,b to leave plugins (or
-    distributions) out.
+    enough. 'dstoolkit plugins show' says what options one has, 'dstoolkit plugins new' writes one to start from. Set
+    DSTOOLKIT_DISABLE_PLUGINS=a,b to leave plugins (or distributions) out.
     """
 
 
 plugins_group.add_command(new_command)
+plugins_group.add_command(show_command)
 
 
 @plugins_group.command("list")
@@ -64,21 +69,11 @@ def list_command(as_json: bool) -> None:
         click.echo(json.dumps(listed, indent=1))
         return
     for entry in registry.entries:
-        click.echo(f"{entry.name} ({entry.distribution} {entry.version}): {state(entry)}")
-        for kind, names in provisions(entry).items():
+        click.echo(f"{entry.name} ({entry.distribution} {entry.version}): {state(entry.status, entry.why)}")
+        for kind, names in provisions(entry.provides, entry.hooks).items():
             click.echo(f"  {kind + ':':<12}{', '.join(names)}")
     for conflict in conflicts:
         click.echo(f"conflict: {conflict}")
-
-
-def state(entry: Entry) -> str:
-    return f"{entry.status}: {entry.why}" if entry.why else entry.status
-
-
-def provisions(entry: Entry) -> dict[str, list[str]]:
-    """kind -> names, in the order of the kinds, then the other hooks it implements."""
-    found = {kind: sorted(entry.provides[kind]) for kind in KINDS if entry.provides.get(kind)}
-    return {**found, "hooks": entry.hooks} if entry.hooks else found
 
 
 def as_dict(entry: Entry) -> dict[str, Any]:

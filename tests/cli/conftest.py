@@ -1,13 +1,16 @@
-"""A toy recogniser for the tests of commands that decode."""
+"""A toy recogniser for the tests of commands that decode; plugins for those of commands that show and check them."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from dstoolkit import plugins
 from tests import toy
+from tests.plugin_packages import entry_points, install
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +32,19 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dev(toys: Path, tmp_path: Path) -> Path:
     """A copy of the toys' dev set, to be altered."""
     return Path(shutil.copytree(toys / "dev", tmp_path / "dev"))
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """``installed(one=source)`` installs plugins beside the built-ins for this test's commands."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(**sources):
+        for name, source in sources.items():
+            install(tmp_path, name, source)
+            monkeypatch.delitem(sys.modules, f"toy_{name}", raising=False)
+        ours = [each for each in plugins.metadata.entry_points(group="dstoolkit") if each.name == "builtins"]
+        registry = plugins.Registry([*ours, *entry_points(tmp_path)])
+        monkeypatch.setattr(plugins, "load", lambda: registry)
+
+    return make

@@ -4,28 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-
-import pytest
 
 from dstoolkit import __version__, plugins
-from tests.plugin_packages import ENCODER, entry_points, install
-
-
-@pytest.fixture
-def installed(tmp_path, monkeypatch):
-    """``installed(one=source)`` installs plugins beside the built-ins for this test's commands."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def make(**sources):
-        for name, source in sources.items():
-            install(tmp_path, name, source)
-            monkeypatch.delitem(sys.modules, f"toy_{name}", raising=False)
-        ours = [each for each in plugins.metadata.entry_points(group="dstoolkit") if each.name == "builtins"]
-        registry = plugins.Registry([*ours, *entry_points(tmp_path)])
-        monkeypatch.setattr(plugins, "load", lambda: registry)
-
-    return make
+from tests.plugin_packages import ENCODER
 
 
 def test_list_shows_states_and_conflicts(installed, dstoolkit, monkeypatch):
