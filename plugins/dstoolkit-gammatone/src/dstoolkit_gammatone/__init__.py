@@ -1,0 +1,1 @@
+"""Gammatone features and FilterAugment for dstoolkit."""
