@@ -55,7 +55,7 @@ class FilterAugment(Augmentation):
         self.config = config
         where, made = "augmentation 'filter_augment'", features.config
         if made.nonlinearity != "log" or made.cepstra:
-            found = f"'gammatone' with cepstra {made.cepstra}" if made.cepstra else "'gammatone' with nonlinearity 'power'"
+            found = f"features 'gammatone' with nonlinearity '{made.nonlinearity}' and cepstra {made.cepstra}"
             raise ConfigError(where, found, "expected log energies", "extract with nonlinearity 'log' and cepstra 0")
         narrowest = config.bands[1] * config.min_width
         if narrowest > features.dim - 1:

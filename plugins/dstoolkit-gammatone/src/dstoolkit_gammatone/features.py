@@ -120,8 +120,8 @@ class Gammatone(Features):
 
     def warping(self, factor: float) -> FloatArray:
         if self.config.cepstra:
-            matrix: Any = self.filterbank.warped_cepstra(self.config.cepstra, factor)
-            return matrix.astype(np.float32)
+            matrix: FloatArray = self.filterbank.warped_cepstra(self.config.cepstra, factor).astype(np.float32)
+            return matrix
         filters = np.arange(self.config.num_filters)
         return warping.interpolation(self.filterbank.warped(filters, factor), len(filters))
 
@@ -129,8 +129,8 @@ class Gammatone(Features):
         """``(cepstra, cepstra)``; of energies there is none, and TypeError says so."""
         if not self.config.cepstra:
             return super().masking(first, last)
-        matrix: Any = warping.without_band(self.config.cepstra, first, last)
-        return matrix.astype(np.float32)
+        matrix: FloatArray = warping.without_band(self.config.cepstra, first, last).astype(np.float32)
+        return matrix
 
 
 def laid_out(config: GammatoneConfig, sample_rate: int) -> Filterbank:

@@ -1,9 +1,9 @@
 """Gammatone filters, equally spaced on the ERB-rate scale.
 
-The ear's filters are as wide as a rectangle of ``24.7 (4.37 f / 1000 + 1)`` Hz would be, the equivalent rectangular
-bandwidth (ERB) at ``f`` Hz; the ERB-rate ``21.4 log10(1 + 0.00437 f)`` counts how many of them lie below ``f`` (Glasberg
-and Moore, "Derivation of auditory filter shapes from notched-noise data", Hearing Research 47, 1990). Their shape is
-the gammatone's of order 4, with the impulse response
+The ear's filters let pass as much as a rectangle of ``24.7 (4.37 f / 1000 + 1)`` Hz would, the equivalent rectangular
+bandwidth (ERB) at ``f`` Hz; the ERB-rate ``21.4 log10(1 + 0.00437 f)`` counts how many of them lie below ``f``
+(Glasberg and Moore, "Derivation of auditory filter shapes from notched-noise data", Hearing Research 47, 1990). Their
+shape is the gammatone's of order 4, with the impulse response
 
     g(t) = t^3 exp(-2 pi b t) cos(2 pi f t),  t >= 0,  b = 1.019 ERB(f)
 
