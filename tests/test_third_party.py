@@ -20,7 +20,11 @@ from tests.environment import Environment
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
-QUARTZ = ROOT / "plugins" / "dstoolkit-quartz"
+# Our packages, what each provides, and why tests of the contract kit may be skipped in them.
+PACKAGES = {
+    "quartz": ({"encoders": ["quartz"]}, set()),
+    "gammatone": ({"features": ["gammatone"], "augmentations": ["filter_augment"]}, {"reads audio"}),
+}
 
 PROJECT = """
 [build-system]
@@ -109,14 +113,25 @@ def test_a_strangers_encoder_trains_by_name(tmp_path: Path, environment: Environ
     assert not refused
 
 
-def test_the_example_package_installs_by_itself_and_passes_its_tests(tmp_path: Path, environment: Environment) -> None:
+def test_every_package_of_ours_is_tested() -> None:
+    assert {f"dstoolkit-{name}" for name in PACKAGES} == {
+        path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")
+    }
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_our_package_installs_by_itself_and_passes_its_tests(
+    tmp_path: Path, environment: Environment, name: str
+) -> None:
+    provides, reasons = PACKAGES[name]
     unbuilt = shutil.ignore_patterns("build", "*.egg-info", "__pycache__", ".*")
-    project = shutil.copytree(QUARTZ, tmp_path / "project", ignore=unbuilt)
+    project = shutil.copytree(ROOT / "plugins" / f"dstoolkit-{name}", tmp_path / "project", ignore=unbuilt)
     environment.install(project)
-    assert environment.plugins()["quartz"]["provides"] == {"encoders": ["quartz"]}
-    told = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", project / "tests")
+    assert environment.plugins()[name]["provides"] == provides
+    told = environment.run("-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", project / "tests")
     assert re.search(r"\d{2} passed", told)
-    assert "skipped" not in told
+    assert set(re.findall(r"^SKIPPED \[\d+\] \S+ (.*)$", told, re.MULTILINE)) == reasons
+    assert ("skipped" in told) == bool(reasons)
 
 
 def test_help_stays_fast_with_the_package_installed(tmp_path: Path, environment: Environment) -> None:
