@@ -71,7 +71,7 @@ def list_command(as_json: bool) -> None:
     for entry in registry.entries:
         click.echo(f"{entry.name} ({entry.distribution} {entry.version}): {state(entry.status, entry.why)}")
         for kind, names in provisions(entry.provides, entry.hooks).items():
-            click.echo(f"  {kind + ':':<12}{', '.join(names)}")
+            click.echo(f"  {kind + ':':<16}{', '.join(names)}")
     for conflict in conflicts:
         click.echo(f"conflict: {conflict}")
 

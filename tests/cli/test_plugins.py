@@ -16,11 +16,11 @@ def test_list_shows_states_and_conflicts(installed, dstoolkit, monkeypatch):
     installed(one=toy, two=toy, bad="import einops_is_not_here", shut=toy, watcher=watcher)
     lines = dstoolkit("plugins", "list").output.splitlines()
     assert lines[0] == f"builtins (dstoolkit {__version__}): ok"
-    assert "  encoders:   conformer, deepspeech, deepspeech2, layers" in lines
+    assert "  encoders:       conformer, deepspeech, deepspeech2, layers" in lines
     assert "bad (toy-bad 1.5): failed: no module named 'einops_is_not_here'" in lines
     assert "shut (toy-shut 1.5): blocked: named in DSTOOLKIT_DISABLE_PLUGINS" in lines
-    assert lines[lines.index("two (toy-two 1.5): ok") + 1] == "  encoders:   toy"
-    assert lines[lines.index("watcher (toy-watcher 1.5): ok") + 1] == "  hooks:      dstoolkit_train_start"
+    assert lines[lines.index("two (toy-two 1.5): ok") + 1] == "  encoders:       toy"
+    assert lines[lines.index("watcher (toy-watcher 1.5): ok") + 1] == "  hooks:          dstoolkit_train_start"
     assert lines[-1] == (
         "conflict: encoder 'toy' is claimed by 'toy-one 1.5' and 'toy-two 1.5'; "
         "uninstall one or name one in DSTOOLKIT_DISABLE_PLUGINS"
