@@ -103,7 +103,7 @@ def dstoolkit_make_scheduler(
 def dstoolkit_train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -> Path | None:
     """Train from the experiment file ``path``, as the plugin reads it; None for a file of another form.
 
-    Asked by ``dstoolkit train FILE``; ours answers to none. ``overrides`` are the command's ``--set``
+    Called by ``dstoolkit train FILE``. Ours answers to none. ``overrides`` are the command's ``--set``
     (``train.lr=1e-3``), ``device`` its ``--device`` as it was given, ``force`` begins anew. Returns the experiment's
     folder once it is trained. Raises DstoolkitError for what the user can mend. Since API 1.
     """
@@ -111,7 +111,7 @@ def dstoolkit_train_file(path: Path, overrides: Sequence[str], device: str, forc
 
 @hookspec
 def dstoolkit_train_start(run: Run) -> None:
-    """A training is about to take its first step (or the first after going on). Since API 1.
+    """The beginning of a training. Called before its first step, or the first after going on. Since API 1.
 
     Under torchrun every process calls the observing hooks; only in the first one do ``metrics`` at the end hold any.
     """
@@ -119,9 +119,15 @@ def dstoolkit_train_start(run: Run) -> None:
 
 @hookspec
 def dstoolkit_epoch_end(run: Run, metrics: Mapping[str, Any]) -> None:
-    """An epoch and its validation are done; ``metrics`` is the line just added to ``metrics.jsonl``. Since API 1."""
+    """The end of an epoch; ``metrics`` is the line just added to ``metrics.jsonl``.
+
+    Called after each epoch's validation. Since API 1.
+    """
 
 
 @hookspec
 def dstoolkit_train_end(run: Run, metrics: Mapping[str, Any]) -> None:
-    """The last epoch is done and the checkpoints are written; ``metrics`` are the last epoch's. Since API 1."""
+    """The end of a training; ``metrics`` are the last epoch's.
+
+    Called after the last epoch, when the checkpoints are written. Since API 1.
+    """

@@ -138,8 +138,8 @@ class Run:
 class Plugin(ABC):
     """What all kinds share."""
 
-    name: ClassVar[str]
-    Config: ClassVar[type]
+    name: ClassVar[str]  # how a configuration or a command line chooses it
+    Config: ClassVar[type]  # a frozen dataclass: each option with a default
     expected_failures: ClassVar[Mapping[str, str]] = {}  # checks of dstoolkit.testing it cannot pass -> the reason
 
 

@@ -49,20 +49,26 @@ def test_every_hook_states_its_types(name):
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_every_hook_has_a_test(name):
-    """Beside this file, some test implements it or relies on ours."""
-    kind = next((kind for kind, each in plugins.KINDS.items() if each.hook == name), None)
-    if kind is None:
-        sources = (HERE / "test_plugins.py").read_text() + (HERE / "test_third_party.py").read_text()
-        assert f"def {name}(" in sources or f'"{name}"' in sources
-    else:
-        assert kind in REGISTERING, f"no test registers {kind}"
+    """Either below, or in a test that implements it or relies on ours."""
+    sources = (HERE / "test_plugins.py").read_text() + (HERE / "test_third_party.py").read_text()
+    assert name in REGISTERING or f"def {name}(" in sources or f'"{name}"' in sources
 
 
-REGISTERING = list(plugins.KINDS)
+# Written out: a hook that is added without a line here has no test.
+REGISTERING = {
+    "dstoolkit_register_features": "features",
+    "dstoolkit_register_augmentations": "augmentations",
+    "dstoolkit_register_encoders": "encoders",
+    "dstoolkit_register_losses": "losses",
+    "dstoolkit_register_decoders": "decoders",
+    "dstoolkit_register_tokenizers": "tokenizers",
+    "dstoolkit_register_corpora": "corpora",
+    "dstoolkit_register_commands": "commands",
+}
 
 
-@pytest.mark.parametrize("kind", REGISTERING)
-def test_every_registering_hook_registers(kind, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("hook", "kind"), REGISTERING.items())
+def test_every_registering_hook_registers(hook, kind, tmp_path, monkeypatch):
     """A class with the interface's methods comes back by its name and kind, and as no other kind."""
     monkeypatch.syspath_prepend(str(tmp_path))
     source = f"""
@@ -70,7 +76,7 @@ def test_every_registering_hook_registers(kind, tmp_path, monkeypatch):
     from dstoolkit import interfaces
 
     @hookimpl
-    def {plugins.KINDS[kind].hook}():
+    def {hook}():
         interface = interfaces.{plugins.KINDS[kind].interface.__name__}
         methods = dict.fromkeys(interface.__abstractmethods__, lambda *arguments: None)
         config = dataclasses.make_dataclass("Config", [], frozen=True)
