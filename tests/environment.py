@@ -26,14 +26,30 @@ class Environment:
         lines = [f"import site; site.addsitedir({path!r})\n" for path in sorted(shared)]
         (own / "shared.pth").write_text("".join(lines))
 
+    def variables(self) -> dict[str, str]:
+        """Those of this process, but for what points Python or pip elsewhere."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PIP_"))}
+        return {**kept, "OMP_NUM_THREADS": "1"}
+
     def run(self, *words: object, status: int = 0) -> str:
         """The output of ``python WORDS``."""
         command = [str(self.python), *map(str, words)]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PIP_"))}
-        done = subprocess.run(
-            command, env={**environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, cwd=self.python.parent
-        )
+        done = subprocess.run(command, env=self.variables(), capture_output=True, text=True, cwd=self.python.parent)
         assert done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def shell(self, script: str, folder: Path) -> str:
+        """What a shell prints in ``folder`` that has the environment activated; pip finds no index."""
+        for name in ("dstoolkit", "pip", "pytest"):  # as their scripts, which are the outer environment's, would
+            launcher = self.python.with_name(name)
+            launcher.write_text(f'#!/bin/sh\nexec "{self.python}" -m {name} "$@"\n')
+            launcher.chmod(0o755)
+        variables = {**self.variables(), "PIP_NO_INDEX": "1", "PATH": f"{self.python.parent}:{os.environ['PATH']}"}
+        command = ["bash", "-euo", "pipefail", "-c", script]
+        done = subprocess.run(
+            command, env=variables, text=True, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert done.returncode == 0, f"{script}: {done.returncode}\n{done.stdout}"
         return done.stdout
 
     def install(self, *projects: Path) -> None:
