@@ -35,7 +35,7 @@ def corpora() -> Path:
 class Command:
     """Runs ``dstoolkit ...`` in this process the way the script does: exit status and output included."""
 
-    def __call__(self, *arguments: object, status: int = 0) -> Result:
+    def __call__(self, *arguments: object, status: int = 0, stdin: bytes | None = None) -> Result:
         import click
 
         from dstoolkit.cli import main
@@ -44,12 +44,12 @@ class Command:
         def run() -> None:
             main.main([str(each) for each in arguments])
 
-        result = CliRunner().invoke(run, [])
+        result = CliRunner().invoke(run, [], input=stdin)
         assert result.exit_code == status, f"exit status {result.exit_code}, not {status}:\n{result.output}"
         return result
 
 
 @pytest.fixture
 def dstoolkit() -> Command:
-    """``dstoolkit("data", "info", folder)`` returns click's Result; ``status=2`` expects that exit status."""
+    """``dstoolkit("data", "info", folder)`` returns click's Result; ``status=2`` expects that exit status, ``stdin`` is given to it."""
     return Command()

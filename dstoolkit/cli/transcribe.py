@@ -90,6 +90,7 @@ def transcribe(
     with standard_input(recordings) as paths:
         infos, faults = survey(recordings, paths)
         recogniser, choice = open_recogniser(model, device, config_path, overrides, own)
+        warn_of_rates(infos, recogniser.extractor["sample_rate"])
         transcriber = make(recogniser, choice, chunk, overlap, channel)
         run(transcriber, dict(zip(recordings, names, strict=True)), paths, infos, faults, destination)
 
@@ -154,6 +155,20 @@ def open_recogniser(
     choice = decoder_choice.choose(recogniser.experiment.decoder, config_path, overrides, own)
     decoder_choice.made_by(choice)  # refuses files that are not there
     return recogniser, choice
+
+
+def warn_of_rates(infos: dict[str, AudioInfo], rate: int) -> None:
+    """A line for each rate in Hz that is below the model's: upsampled audio has no upper frequencies."""
+    from dstoolkit.errors import few
+
+    lower: dict[int, list[str]] = {}
+    for name, each in infos.items():
+        if each.rate < rate:
+            lower.setdefault(each.rate, []).append("standard input" if name == "-" else name)
+    for found, names in lower.items():
+        what = f"recorded at {found} Hz, and the model hears {rate} Hz"
+        why = f"there is nothing above {found / 2:g} Hz, so expect more errors"
+        click.echo(f"warning: {few(names)}: {what}: {why}", err=True)
 
 
 def make(recogniser: Recogniser, choice: Choice, chunk: float, overlap: float, channel: Any) -> Transcriber:

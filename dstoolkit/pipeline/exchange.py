@@ -108,18 +108,38 @@ def _upload(system: Any, path: Path, place: str, whole: bool, progress: Progress
     target = place if whole else f"{folder}/.{name}.partial"
     if not whole and folder:
         system.makedirs(folder, exist_ok=True)
+    out = None
     try:
-        with path.open("rb") as source, system.open(target, "wb") as out:
+        with path.open("rb") as source:
+            out = system.open(target, "wb")
             while block := source.read(BLOCK):
                 out.write(block)
                 progress(len(block))
+            out.close()
         if not whole:
             system.mv(target, place)
     except BaseException:
-        if not whole:
-            with contextlib.suppress(Exception):  # the first error is the one to tell
-                system.rm_file(target)
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            _abandon(out) if whole else _close_and_remove(out, system, target)
         raise
+
+
+def _abandon(out: Any) -> None:
+    """Drop an upload: fsspec's files of objects would make one of what was written so far, when closed or forgotten."""
+    if out is None:
+        return
+    try:
+        out.discard()
+    finally:
+        out.closed = True
+
+
+def _close_and_remove(out: Any, system: Any, target: str) -> None:
+    try:
+        if out is not None:
+            out.close()
+    finally:
+        system.rm_file(target)
 
 
 def pull(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any
 
 from dstoolkit.errors import DataError
+from dstoolkit.pipeline import bundle
 from dstoolkit.pipeline.recognition import Recogniser
 
 EXPECTED = "expected a training's folder ('exp/TAG') or a bundle"
@@ -18,8 +17,6 @@ def open_model(path: Path, device: str = "cpu") -> Recogniser:
         return Recogniser.load(path, device)
     if not path.exists():
         raise DataError(path, "no such file or folder", EXPECTED)
-    bundle: Any = importlib.import_module("dstoolkit.pipeline.bundle")
     if not bundle.is_bundle(path):
         raise DataError(path, "not a packed model", EXPECTED)
-    recogniser: Recogniser = bundle.load(path, device)
-    return recogniser
+    return bundle.load(path, device)

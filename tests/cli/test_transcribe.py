@@ -1,11 +1,9 @@
-"""``dstoolkit transcribe``: what it writes and what it refuses; a bundle comes through its own door."""
+"""``dstoolkit transcribe``: what it writes and what it refuses."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from dstoolkit.data import datadir
 from dstoolkit.data.archive import Archive
 from dstoolkit.interfaces import Utterance
 from dstoolkit.pipeline import checkpoint
-from dstoolkit.pipeline.recognition import Recogniser, describe
+from dstoolkit.pipeline.recognition import describe
 
 
 @pytest.fixture
@@ -101,15 +99,38 @@ def test_refusals(toys: Path, noise: Path, dstoolkit: Any, options: list[str], s
     assert noise.read_bytes() == before
 
 
-def test_a_bundle_comes_through_its_own_door(
-    toys: Path, noise: Path, tmp_path: Path, dstoolkit: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    door: Any = types.ModuleType("dstoolkit.pipeline.bundle")
-    door.is_bundle = lambda path: path.suffix == ".packed"
-    door.load = lambda path, device="cpu": Recogniser.load(toys / "exp", device)
-    monkeypatch.setitem(sys.modules, "dstoolkit.pipeline.bundle", door)
-    (tmp_path / "a.packed").touch()
-    expected = dstoolkit("transcribe", toys / "exp", noise).stdout
-    assert dstoolkit("transcribe", tmp_path / "a.packed", noise).stdout == expected
+def test_what_is_no_model(toys: Path, noise: Path, tmp_path: Path, dstoolkit: Any) -> None:
     assert "noise.wav: not a packed model; expected" in dstoolkit("transcribe", noise, noise, status=2).stderr
     assert "no such file or folder" in dstoolkit("transcribe", tmp_path / "no", noise, status=2).stderr
+    assert "no 'best.pt'" in dstoolkit("transcribe", toys / "dev", noise, status=2).stderr
+
+
+def test_standard_input(toys: Path, noise: Path, dstoolkit: Any) -> None:
+    said = dstoolkit("transcribe", toys / "exp", "-", "--format", "json", stdin=noise.read_bytes()).stdout
+    found, wanted = (
+        json.loads(said),
+        json.loads(dstoolkit("transcribe", toys / "exp", noise, "--format", "json").stdout),
+    )
+    assert (found.pop("id"), found.pop("file")) == ("stdin", "-")
+    assert found == {name: each for name, each in wanted.items() if name not in ("id", "file")}
+    for content, says in ((b"", "an empty file"), (b"words\n" * 99, "not readable as audio")):
+        assert f"standard input: {says}" in dstoolkit("transcribe", toys / "exp", "-", status=2, stdin=content).stderr
+
+
+def test_features_computed_elsewhere_are_refused(toys: Path, noise: Path, tmp_path: Path, dstoolkit: Any) -> None:
+    shutil.copytree(toys / "exp", tmp_path / "exp")
+    state = checkpoint.load(toys / "exp" / "best.pt")
+    state["extractor"] |= {"extractor": "precomputed", "config": {}}
+    checkpoint.save(tmp_path / "exp" / "best.pt", {name: each for name, each in state.items() if name != "format"})
+    said = dstoolkit("transcribe", tmp_path / "exp", noise, status=2).stderr
+    assert "'precomputed', which are computed elsewhere; expected features of audio; use 'dstoolkit decode'" in said
+
+
+def test_audio_of_a_lower_rate_than_the_models(toys: Path, noise: Path, tmp_path: Path, dstoolkit: Any) -> None:
+    samples, _ = soundfile.read(noise)
+    soundfile.write(tmp_path / "low.wav", samples, 6000)
+    said = dstoolkit("transcribe", toys / "exp", noise, tmp_path / "low.wav").stderr
+    assert "warning" not in dstoolkit("transcribe", toys / "exp", noise).stderr
+    assert f"warning: '{tmp_path / 'low.wav'}': recorded at 6000 Hz, and the model hears 8000 Hz" in said
+    assert "nothing above 3000 Hz" in said
+    assert said.count("warning") == 1
