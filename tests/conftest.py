@@ -51,5 +51,8 @@ class Command:
 
 @pytest.fixture
 def dstoolkit() -> Command:
-    """``dstoolkit("data", "info", folder)`` returns click's Result; ``status=2`` expects that exit status, ``stdin`` is given to it."""
+    """``dstoolkit("data", "info", folder)`` returns click's Result; ``status=2`` expects that exit status.
+
+    ``stdin`` is given to it.
+    """
     return Command()
