@@ -33,10 +33,19 @@ class Environment:
 
     def run(self, *words: object, status: int = 0) -> str:
         """The output of ``python WORDS``."""
+        return self.done(*words, status=status).stdout
+
+    def done(self, *words: object, status: int) -> subprocess.CompletedProcess[str]:
         command = [str(self.python), *map(str, words)]
         done = subprocess.run(command, env=self.variables(), capture_output=True, text=True, cwd=self.python.parent)
         assert done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return done
+
+    def wheels(self, folder: Path, *projects: Path) -> list[Path]:
+        """The wheels of these projects, built into ``folder``."""
+        options = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
+        self.run("-m", "pip", "wheel", *options, *projects)
+        return sorted(folder.glob("*.whl"))
 
     def shell(self, script: str, folder: Path) -> str:
         """What a shell prints in ``folder`` that has the environment activated; pip finds no index."""
@@ -57,6 +66,12 @@ class Environment:
 
     def dstoolkit(self, *words: object, status: int = 0) -> str:
         return self.run("-m", "dstoolkit", *words, status=status)
+
+    def refusal(self, *words: object) -> str:
+        """What ``dstoolkit WORDS`` says on standard error, and nothing else, with exit status 2."""
+        done = self.done("-m", "dstoolkit", *words, status=2)
+        assert not done.stdout
+        return done.stderr
 
     def plugins(self) -> dict[str, dict[str, object]]:
         return {each["name"]: each for each in json.loads(self.dstoolkit("plugins", "list", "--json"))["plugins"]}
