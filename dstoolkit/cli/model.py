@@ -158,15 +158,15 @@ def push_command(bundle: Path, url: str, force: bool) -> None:
 
 @model_group.command("pull")
 @click.argument("url")
-@click.option("--out", type=click.Path(path_type=Path), help="File or folder.  [default: the same name, here]")
+@click.option("--out", metavar="FILE|FOLDER/", help="Where to.  [default: the same name, here]")
 @click.option("--sha256", default="", metavar="HEX", help="What the whole file must have.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
-def pull_command(url: str, out: Path | None, sha256: str, force: bool) -> None:
+def pull_command(url: str, out: str | None, sha256: str, force: bool) -> None:
     """Copy the bundle at URL here. It is verified before it appears.
 
     \b
       dstoolkit model pull hf://USER/REPO/deepspeech.dstk
-      dstoolkit model pull s3://bucket/models/deepspeech.dstk --out models
+      dstoolkit model pull s3://bucket/models/deepspeech.dstk --out models/
     """
     from dstoolkit.pipeline import exchange
 

@@ -82,8 +82,7 @@ class Bundle(AbstractContextManager["Bundle"]):
         if not path.exists():
             raise self.error("no such file", "expected a bundle")
         if not is_bundle(path):
-            expected = f"expected a file of 'dstoolkit model pack', which begins with '{MANIFEST}'"
-            raise DataError(self.where, "no bundle", expected)
+            raise DataError(self.where, "no bundle", "expected a file of 'dstoolkit model pack'")
         try:
             self.archive = stored_zip.open_checked(path)
         except stored_zip.Malformed as error:

@@ -143,14 +143,17 @@ def _close_and_remove(out: Any, system: Any, target: str) -> None:
 
 
 def pull(
-    url: str, out: Path | None, sha256: str = "", force: bool = False, progress: Progress = lambda size: None
+    url: str, out: Path | str | None, sha256: str = "", force: bool = False, progress: Progress = lambda size: None
 ) -> Path:
-    """Copy the bundle at ``url`` to ``out`` (None: its own name here; a folder: into it), verified before it appears.
+    """Copy the bundle at ``url`` to ``out``, verified before it appears.
+
+    ``out`` None: its own name, here. Into ``out`` where that is a folder, or ends in ``/``.
 
     ``sha256`` is what the whole file must have; empty: any. Raises as ``push`` does.
     """
     name = shown(url).rstrip("/").rpartition("/")[2]
-    target = out / name if out is not None and out.is_dir() else out or Path(name)
+    folder = Path(out or ".").is_dir() or str(out).endswith("/")
+    target = Path(out or ".") / name if folder else Path(out or name)
     if target.is_dir() or not name:
         raise ConfigError(shown(url), "names no file", "expected the address of a bundle")
     if target.exists() and not force:

@@ -8,7 +8,7 @@ from dstoolkit.errors import DataError
 from dstoolkit.pipeline import bundle
 from dstoolkit.pipeline.recognition import Recogniser
 
-EXPECTED = "expected a training's folder ('exp/TAG') or a bundle"
+EXPECTED = "expected a training's folder ('exp/TAG') or a bundle of 'dstoolkit model pack'"
 
 
 def open_model(path: Path, device: str = "cpu") -> Recogniser:

@@ -83,7 +83,9 @@ def pack(exp: Path, out: Path, labels: Labels, decoder: Choice, force: bool = Fa
         with bundle.Bundle(partial, out) as made:
             made.verify()  # files may have changed while they were read
         if out.exists() and not force and stamp.digest(out) != stamp.digest(partial):
-            raise StampError(out, "is there, and another", "", "pass --force to replace it, or choose another --out")
+            raise StampError(
+                out, "is there already, and differs", "", "pass --force to replace it, or choose another --out"
+            )
     return manifest
 
 

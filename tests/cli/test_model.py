@@ -73,7 +73,7 @@ def test_packing_twice_gives_the_same_bytes(packed, toys, dstoolkit):
     dstoolkit(*words, "--licence", "CC0-1.0")
     assert packed.read_bytes() == before
     told = dstoolkit(*words, "--licence", "MIT", status=2).output
-    assert "is there, and another; pass --force" in told
+    assert "is there already, and differs; pass --force" in told
     assert packed.read_bytes() == before
     dstoolkit(*words, "--licence", "MIT", "--force")
     assert packed.read_bytes() != before
@@ -211,7 +211,9 @@ def test_there_and_back(packed, tmp_path, dstoolkit, scheme):
     dstoolkit("model", "push", packed, url, "--force")
     (tmp_path / "here").mkdir()
     dstoolkit("model", "pull", f"{url}toy.dstk", "--out", tmp_path / "here")
-    assert (tmp_path / "here" / "toy.dstk").read_bytes() == packed.read_bytes()
+    dstoolkit("model", "pull", f"{url}toy.dstk", "--out", f"{tmp_path}/new/")
+    for folder in ("here", "new"):
+        assert (tmp_path / folder / "toy.dstk").read_bytes() == packed.read_bytes()
     assert (
         "is there already" in dstoolkit("model", "pull", f"{url}toy.dstk", "--out", tmp_path / "here", status=2).output
     )

@@ -36,7 +36,7 @@ else:
 """
 
 
-class Upload(AbstractBufferedFile):
+class Upload(AbstractBufferedFile):  # type: ignore[misc]
     """An object being written or read, in parts of ``blocksize``; it is there once its last part has come."""
 
     def _initiate_upload(self) -> None:
