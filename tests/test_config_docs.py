@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dstoolkit import builtins, config, plugins
+from dstoolkit.data.batches import Batches
 from dstoolkit.features.augment import Augment
 from dstoolkit.pipeline.experiment import Experiment, TrainConfig
 from dstoolkit.text.normalize import Normalization
@@ -30,13 +31,13 @@ def sections() -> dict[str, object]:
     loss = plugins.load().get("losses", "ctc").Config()
     beam = plugins.load().get("decoders", "beam").Config()
     ours = {**encoders, "loss": loss, "decoder": beam}
-    return {"text": Normalization(), "augment": Augment(), "train": TrainConfig(), **ours}
+    return {"text": Normalization(), "augment": Augment(), "train": TrainConfig(), "batches": Batches(), **ours}
 
 
-@pytest.mark.parametrize("section", ["text", "augment", *ENCODERS, "loss", "decoder", "train"])
+@pytest.mark.parametrize("section", ["text", "augment", *ENCODERS, "loss", "decoder", "train", "batches"])
 def test_a_section_is_documented(section: str) -> None:
-    defaults = {
-        key: value.get("name", value) if isinstance(value, dict) else value
+    defaults = {  # of a plugin its name; options of options have a table of their own
+        key: value.get("name", {}) if isinstance(value, dict) else value
         for key, value in config.plain(sections()[section]).items()
     }
     assert table(section) == defaults

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from dstoolkit import config
 from dstoolkit.config import Choice
+from dstoolkit.data.batches import Batches
 from dstoolkit.features.augment import Augment
 from dstoolkit.features.cmvn import Kind as CmvnKind
 from dstoolkit.features.whitening import Whitening
@@ -23,6 +24,7 @@ class TrainConfig:
     epochs: passes over the training data.
     batch_seconds: seconds of features in the batch of one optimizer step, padding included, in all processes together;
         utterances of like length share a batch.
+    batches: batches by count, their order, how many an epoch has.
     accumulate: the batch is computed in so many parts, one after another, whose gradients are added up.
     min_seconds, max_seconds: shorter and longer training utterances are left out; 0: no limit.
     lr: peak learning rate.
@@ -48,6 +50,7 @@ class TrainConfig:
 
     epochs: int = 40
     batch_seconds: float = 32.0
+    batches: Batches = field(default_factory=Batches)
     accumulate: int = 1
     min_seconds: float = 0.0
     max_seconds: float = 0.0
@@ -86,6 +89,10 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 or more")
         if 0 < self.max_seconds < self.min_seconds:
             raise ValueError(f"max_seconds is {self.max_seconds:g}, below min_seconds, {self.min_seconds:g}")
+        if self.sortagrad and self.batches.reverse:
+            raise ValueError("batches.reverse is against sortagrad, shortest first; expected sortagrad false with it")
+        if self.batches.sort_by != "length" and not (self.sortagrad or self.batches.sorts):
+            raise ValueError("batches.sort_by is of sorted epochs; expected sortagrad, order sorted or sorted_epochs")
 
 
 @dataclass(frozen=True)

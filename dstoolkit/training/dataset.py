@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dstoolkit.data.archive import Archive
-from dstoolkit.data.batches import JITTER, pad, plan
+from dstoolkit.data.batches import JITTER, Batches, pad, plan, up_to
 from dstoolkit.errors import DataError, DstoolkitError, Faults
 from dstoolkit.pipeline.heard import Source
 from dstoolkit.pipeline.vocabulary import Vocabulary
@@ -27,7 +27,8 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 class Batch:
     """``frames`` (batch, longest, dim) float32, ``targets`` (batch, longest target) int64, lengths (batch,) each.
 
-    ``weight`` 0 says that it stands in for a batch that this process has no utterance of.
+    ``weight`` 0 says that it stands in for a batch that this process has no utterance of. ``longest`` is a ``multiple``
+    of frames.
     """
 
     indices: IntArray
@@ -36,6 +37,7 @@ class Batch:
     targets: Tensor
     target_lengths: Tensor
     weight: int = 1
+    multiple: int = 1
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -47,14 +49,9 @@ class Batch:
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The same batch of changed tensors."""
-        return Batch(
-            self.indices,
-            change(self.frames),
-            change(self.lengths),
-            change(self.targets),
-            change(self.target_lengths),
-            self.weight,
-        )
+        names = ("frames", "lengths", "targets", "target_lengths")
+        changed: dict[str, Any] = {name: change(getattr(self, name)) for name in names}
+        return replace(self, **changed)
 
     def to(self, device: torch.device) -> Batch:
         return self.each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -70,7 +67,8 @@ class Batch:
 
     def _rows(self, rows: slice) -> Batch:
         cut = replace(self.each(lambda tensor: tensor[rows]), indices=self.indices[rows])
-        longest, longest_target = (max(1, int(each.max())) for each in (cut.lengths, cut.target_lengths))
+        longest = int(up_to(cut.lengths.clamp(min=1).numpy(), self.multiple).max())
+        longest_target = max(1, int(cut.target_lengths.max()))
         return replace(cut, frames=cut.frames[:, :longest], targets=cut.targets[:, :longest_target])
 
 
@@ -78,11 +76,11 @@ class Dataset:
     """An archive, as ``source`` gives it, joined with its texts by utterance id.
 
     ``lengths`` ``(n,)`` are in frames, ``targets`` the token ids, ``texts`` the normalised texts; ``kept`` are the
-    indices in use. Raises Faults where archive and texts are not of the same utterances, or for characters that no
-    token covers.
+    indices in use. Batches are padded to a multiple of ``bucket`` seconds. Raises Faults where archive and texts are
+    not of the same utterances, or for characters that no token covers.
     """
 
-    def __init__(self, source: Source, texts: Mapping[str, str], vocabulary: Vocabulary) -> None:
+    def __init__(self, source: Source, texts: Mapping[str, str], vocabulary: Vocabulary, bucket: float = 0.0) -> None:
         self.source, self.archive, self.vocabulary = source, source.archive, vocabulary
         join(self.archive, texts)
         self.lengths: IntArray = np.asarray(self.archive.lengths, dtype=np.int64)
@@ -90,6 +88,7 @@ class Dataset:
         self.targets: list[IntArray] = [np.asarray(ids[each], dtype=np.int64) for each in self.archive.utterance_ids]
         self.texts = [vocabulary.normalization.apply(texts[each]) for each in self.archive.utterance_ids]
         self.kept = np.arange(len(self.lengths))
+        self.multiple = max(1, round(bucket / self.archive.frame_shift))  # frames
 
     def keep(self, kept: IntArray) -> None:
         """Use only these utterances from now on."""
@@ -99,18 +98,32 @@ class Dataset:
         """The utterances' ids."""
         return [self.archive.utterance_ids[at] for at in indices.tolist()]
 
-    def plan(self, budget: int, seed: tuple[int, int] | None = None) -> list[IntArray]:
-        """Batches of at most ``budget`` frames each, padding included; see ``data.batches.plan``.
+    def plan(
+        self,
+        budget: int,
+        seed: tuple[int, int] | None = None,
+        options: Batches | None = None,
+        ordered: bool = False,
+    ) -> list[IntArray]:
+        """Batches of at most ``budget`` frames each, padding included, or by count; see ``data.batches.plan``.
 
-        By length without a ``seed``; with one (of the run and the epoch) at random, and by the lengths that the
-        utterances have at the tempo they are heard in that epoch.
+        Sorted without a ``seed``, and where ``ordered``; with one (of the run and the epoch) at random, and by the
+        lengths that the utterances have at the tempo they are heard in that epoch.
         """
+        options = options or Batches()
+        lengths, jitter = self.heard(seed)
+        keys = lengths if options.sort_by == "length" else np.asarray([len(each) for each in self.targets])
+        rng = None if seed is None or ordered else np.random.default_rng(seed)
+        kept = self.kept
+        return [kept[at] for at in plan(lengths[kept], budget, rng, jitter, options, keys[kept], self.multiple)]
+
+    def heard(self, seed: tuple[int, int] | None) -> tuple[IntArray, float]:
+        """All lengths at the tempos of an epoch (without a ``seed``, as they are), and how much to jitter them."""
         if seed is None:
-            return [self.kept[batch] for batch in plan(self.lengths[self.kept], budget)]
+            return self.lengths, JITTER
         tempos = self.source.tempos(seed)
         even = bool((tempos == tempos[0]).all())
-        lengths = np.maximum(1, np.round(self.lengths / tempos)).astype(np.int64)[self.kept]
-        return [self.kept[at] for at in plan(lengths, budget, np.random.default_rng(seed), JITTER if even else 1.0)]
+        return np.maximum(1, np.round(self.lengths / tempos)).astype(np.int64), JITTER if even else 1.0
 
     def join(
         self,
@@ -126,7 +139,7 @@ class Dataset:
             rows[row] = np.asarray(self.vocabulary.encode(text), dtype=np.int64)
         targets, target_lengths = pad(rows)
         tensors = [torch.from_numpy(each) for each in (frames, lengths, targets, target_lengths)]
-        return Batch(indices, *tensors, weight=weight)  # type: ignore[misc, arg-type]
+        return Batch(indices, *tensors, weight=weight, multiple=self.multiple)  # type: ignore[misc, arg-type]
 
 
 def join(archive: Archive, texts: Mapping[str, str]) -> None:

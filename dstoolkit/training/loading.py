@@ -38,9 +38,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Load:
-    """A plan -> its padded frames and lengths, and by row the texts that are not the utterances' own."""
+    """A plan -> its padded frames, as many as a ``multiple``, and lengths, and by row the texts that are not the
+    utterances' own."""
 
     source: Source
+    multiple: int
 
     def __call__(self, plan: Plan) -> tuple[Plan, np.ndarray[Any, Any], IntArray, dict[int, str]]:
         rows, texts = [], {}
@@ -53,7 +55,7 @@ class _Load:
             rows.append(frames)
             if text is not None:
                 texts[row] = text
-        return plan, *pad(rows), texts
+        return plan, *pad(rows, self.multiple), texts
 
 
 @contextmanager
@@ -76,7 +78,8 @@ def stream(dataset: Dataset, plans: Iterable[Plan], workers: int, device: torch.
 
     def prepare() -> None:
         try:
-            loaded = ordered_map(_Load(dataset.source), plans, max(1, workers), workers > 0, "train.workers")
+            load = _Load(dataset.source, dataset.multiple)
+            loaded = ordered_map(load, plans, max(1, workers), workers > 0, "train.workers")
             with closing(loaded):
                 for plan, frames, lengths, texts in loaded:
                     batch = dataset.join(plan.indices, frames, lengths, texts, plan.weight)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dstoolkit import stamp
+from dstoolkit.data.batches import up_to
 from dstoolkit.pipeline.recognition import subsampling
 from dstoolkit.scoring.align import alignments
 from dstoolkit.training.curves import Curves, best
@@ -113,13 +114,14 @@ def details(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def describe(model: CTCModel, batches: Sequence[IntArray], lengths: IntArray) -> None:
-    """``-v``: the model, and the batches of an epoch (indices of utterances, whose ``lengths`` are in frames)."""
+def describe(model: CTCModel, batches: Sequence[IntArray], lengths: IntArray, multiple: int = 1) -> None:
+    """``-v``: the model, and the batches of an epoch (indices of utterances, whose ``lengths`` are in frames, padded to
+    a ``multiple``)."""
     for name, part in model.named_children():
         log.info("%s: %s, %d parameters", name, type(part).__name__, parameters(part))
     log.info("model: %d parameters, %d input frames per output", parameters(model), subsampling(model))
     frames = sum(int(lengths[each].sum()) for each in batches)
-    padded = sum(int(lengths[each].max()) * len(each) for each in batches)
+    padded = sum(int(up_to(lengths[each], multiple).max()) * len(each) for each in batches)
     utterances = sum(len(each) for each in batches)
     share = 100 * (1 - frames / max(padded, 1))
     log.info("batches: %d of %d utterances, %d frames and %.1f %% padding", len(batches), utterances, frames, share)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dstoolkit.errors import DataError
 from dstoolkit.pipeline.experiment import TrainConfig
 from dstoolkit.training.dataset import Dataset, IntArray
 from dstoolkit.training.distributed import World
@@ -20,11 +21,13 @@ class Order:
         self.budget = max(1, round(options.batch_seconds / dataset.archive.frame_shift))  # frames
 
     def batches(self, epoch: int) -> list[IntArray]:
-        """Of indices into the archive. The first epoch is sorted by length (SortaGrad), the others are shuffled."""
-        return self.dataset.plan(self.budget, None if self.sorted(epoch) else (self.seed, epoch))
+        """Of indices into the archive. Sorted in the first epoch (SortaGrad), and where ``batches`` say so."""
+        wanted = self.options.batches
+        return self.dataset.plan(self.budget, self.hearing(epoch), wanted, epoch <= wanted.sorted_epochs)
 
-    def sorted(self, epoch: int) -> bool:
-        return epoch == 1 and self.options.sortagrad
+    def hearing(self, epoch: int) -> tuple[int, int] | None:
+        """What the augmentation of an epoch is drawn by; None: there is none."""
+        return None if epoch == 1 and self.options.sortagrad else (self.seed, epoch)
 
     def steps(self) -> int:
         """Of all epochs."""
@@ -37,8 +40,16 @@ class Order:
     def plans(self, epoch: int, taken: int) -> Iterator[Plan]:
         """This process's parts of all batches to the training's end, after so many steps of ``epoch``."""
         for later in range(epoch, self.options.epochs + 1):
-            seed = None if self.sorted(later) else (self.seed, later)
+            seed = self.hearing(later)
             for batch in self.batches(later)[taken if later == epoch else 0 :]:
                 for part in self.cut(batch):
                     own = self.world.share(part)
                     yield Plan(own, seed) if len(own) else Plan(part[:1], seed, weight=0)
+
+
+def check(dataset: Dataset, options: TrainConfig) -> None:
+    """Raises DataError where no batch of an epoch would be whole and others are left out."""
+    count, size = len(dataset.kept), options.batches.size
+    if options.batches.full and count < size:
+        expected = f"expected {size} or more for one batch, by train.batches.full"
+        raise DataError(dataset.archive.path, f"{count} utterances", expected, "lower train.batches.size")

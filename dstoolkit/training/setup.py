@@ -31,6 +31,7 @@ from dstoolkit.pipeline import augmentations, checkpoint, heard
 from dstoolkit.pipeline.experiment import Experiment, TrainConfig
 from dstoolkit.pipeline.recognition import build_model, describe
 from dstoolkit.pipeline.vocabulary import Vocabulary
+from dstoolkit.training import order
 from dstoolkit.training.dataset import Dataset
 from dstoolkit.training.distributed import world
 from dstoolkit.training.health import warn
@@ -166,13 +167,15 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
         archives, (sources.train, sources.dev), (experiment.augment, Augment()), strict=True
     ):
         texts = read_text(folder / "text")
-        datasets.append(Dataset(heard.source(archive, folder, cmvn, augment), texts, vocabulary))
+        source, bucket = heard.source(archive, folder, cmvn, augment), experiment.train.batches.bucket
+        datasets.append(Dataset(source, texts, vocabulary, bucket))
         inspect(archive, vocabulary, texts)
     train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
     if sources.weights is not None:
         begin_with(model, sources.weights)
     leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]
+    order.check(train, experiment.train)
     loss, loss_options = plugins.choose("losses", experiment.loss)
     plugins.choose("decoders", experiment.decoder)  # not needed here, but faults of it are best known now
     decoder, decoder_options = plugins.choose("decoders", experiment.train.decoder)

@@ -176,7 +176,8 @@ class Step:
             raise error
         pieces = [piece for part in parts for piece in self._pieces(part)]
         largest = max((piece for piece in pieces if len(piece) > 1), key=lambda piece: piece.size, default=None)
-        advice = "lower train.batch_seconds or raise train.accumulate; train.max_seconds leaves long utterances out"
+        size = "train.batches.size" if self.options.batches.size else "train.batch_seconds"
+        advice = f"lower {size} or raise train.accumulate; train.max_seconds leaves long utterances out"
         if largest is None or self.world.size > 1:  # the others wait for this process's sums
             raise DataError(f"step {number}", "out of memory", "", advice) from error
         self.limit = 2 * largest.size // 3  # the batches of like size to come need not be tried whole

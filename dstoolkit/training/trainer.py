@@ -97,7 +97,8 @@ class Trainer:
         """All that is left to do. Raises KeyboardInterrupt, after saving, where the user interrupts it."""
         self.resume()
         hooks = plugins.load()
-        describe(self.parts.model, self.order.batches(self.options.epochs), self.parts.train.lengths)
+        train = self.parts.train
+        describe(self.parts.model, self.order.batches(self.options.epochs), train.lengths, train.multiple)
         monitor = Monitor(self.folder, self.run.epoch, self.options.epochs, self.options.show)
         hooks.observe("dstoolkit_train_start", run=self.run)
         plans = self.order.plans(self.run.epoch + 1, self.taken)

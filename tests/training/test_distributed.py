@@ -63,9 +63,17 @@ def test_a_share_is_every_nth_and_all_shares_are_all():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_two_processes_give_the_loss_curve_of_one(corpus, tmp_path, accumulate):
-    more = ["--set", f"train.accumulate={accumulate}"]
+@pytest.mark.parametrize(
+    "option",
+    [
+        "train.accumulate=1",
+        "train.accumulate=2",
+        # of 23 one is a batch of its own, in which one of two processes has no part
+        "train.batches={size: 11, order: shuffled, bucket: 0.2}",
+    ],
+)
+def test_two_processes_give_the_loss_curve_of_one(corpus, tmp_path, option):
+    more = ["--set", option]
     said = [finished(run(corpus, tmp_path / str(count), count, *more)) for count in (1, 2)]
     one, two = metrics(tmp_path / "1"), metrics(tmp_path / "2")
     for key in ("epoch", "step", "skipped"):

@@ -136,6 +136,8 @@ def test_describe_counts_parameters_and_padding(caplog):
     assert sum(parts) == total
     assert len(parts) == 2
     assert "2 of 3 utterances, 200 frames and 16.7 % padding" in caplog.text
+    describe(model, [np.array([0, 1]), np.array([2])], np.array([60, 100, 40]), multiple=50)
+    assert "2 of 3 utterances, 200 frames and 20.0 % padding" in caplog.text
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

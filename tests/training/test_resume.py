@@ -130,6 +130,29 @@ def test_interrupted_after_every_step(corpus, whole, tmp_path, dstoolkit, monkey
     require_same(whole, exp)
 
 
+def test_batches_by_count_go_on_too(corpus, tmp_path, dstoolkit, monkeypatch):
+    from dstoolkit.training.step import Step
+
+    own = "train.batches={size: 5, order: shuffled, sorted_epochs: 1, most: 4, full: true, bucket: 0.1}"
+    options = [*OPTIONS, "--set", own]
+    whole, exp, take = tmp_path / "whole", tmp_path / "exp", Step.take
+    dstoolkit(*toy.arguments(corpus, whole, *options))
+    assert torch.load(whole / "last.pt", weights_only=True)["step"] == 4 * 4
+
+    def interrupted(self, number, parts, tokens):
+        if number in (2, 7):
+            os.kill(os.getpid(), signal.SIGINT)
+        return take(self, number, parts, tokens)
+
+    monkeypatch.setattr(Step, "take", interrupted)
+    for _ in range(2):
+        dstoolkit(*toy.arguments(corpus, exp, *options), status=130)
+    dstoolkit(*toy.arguments(corpus, exp, *options))
+    require_same(whole, exp)
+    refused = dstoolkit(*toy.arguments(corpus, exp, *options, "--set", "train.batches.most=3"), status=2)
+    assert "train.batches.most was 4, now 3" in refused.output
+
+
 def last_step(state: dict[str, object], whole: Path) -> bool:
     """Whether only the validation is left of the training."""
     end = torch.load(whole / "last.pt", weights_only=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from dstoolkit.ctc.loss import CTCLoss, CTCLossConfig
+from dstoolkit.data.batches import Batches
 from dstoolkit.errors import ConfigError, DataError
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.pipeline.experiment import TrainConfig
@@ -127,10 +130,11 @@ def test_out_of_memory_splits_the_batch_says_so_and_gives_the_same_step(capsys):
     assert fresh.limit == step.limit > 0
 
 
-def test_out_of_memory_on_a_single_utterance_is_an_error_with_advice():
-    step = make()
+@pytest.mark.parametrize(("size", "option"), [(0, "batch_seconds"), (6, "batches.size")])
+def test_out_of_memory_on_a_single_utterance_is_an_error_with_advice(size, option):
+    step = make(batches=Batches(size=size))
     step.model.encoder.most = 1
-    with pytest.raises(DataError, match=r"out of memory; lower train\.batch_seconds"):
+    with pytest.raises(DataError, match=rf"out of memory; lower train\.{re.escape(option)} "):
         moved(step, [batch()])
 
 

@@ -206,6 +206,33 @@ def test_batches_are_planned_by_the_lengths_that_are_heard(corpus, tmp_path):
     assert not np.array_equal(np.sort(lengths), np.sort(archive.lengths))
 
 
+def test_a_bucket_is_counted_as_padding_and_validation_is_padded_too(corpus, tmp_path, dstoolkit, monkeypatch):
+    from dstoolkit.models.ctc_model import CTCModel
+
+    forward, shapes = CTCModel.forward, {True: [], False: []}
+
+    def noted(self, frames, lengths):
+        shapes[self.training].append((*frames.shape[:2], int(lengths.sum())))
+        return forward(self, frames, lengths)
+
+    monkeypatch.setattr(CTCModel, "forward", noted)
+    options = ["--set", "train.epochs=1", "--set", "train.batches={size: 6, bucket: 0.25}"]
+    dstoolkit(*toy.arguments(corpus, tmp_path / "exp", *options))
+    (line,) = (tmp_path / "exp/metrics.jsonl").read_text().splitlines()
+    assert [count for count, _, _ in shapes[True]] == [6, 6, 6, 6]
+    assert {frames % 25 for each in shapes.values() for _, frames, _ in each} == {0}
+    assert len(shapes[False]) > 0
+    padded, own = (sum(each) for each in zip(*((c * f, s) for c, f, s in shapes[True]), strict=True))
+    assert json.loads(line)["padding"] == pytest.approx(1 - own / padded)
+
+
+def test_full_batches_that_there_are_not_enough_utterances_for_are_refused(corpus, tmp_path, dstoolkit):
+    options = ["--set", "train.batches={size: 100, full: true}"]
+    refused = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", *options), status=2).output
+    assert "24 utterances; expected 100 or more for one batch, by train.batches.full; lower train.bat" in refused
+    assert not (tmp_path / "exp").exists()
+
+
 def test_a_training_begins_with_anothers_weights(corpus, tmp_path, dstoolkit):
     first, second = tmp_path / "first", tmp_path / "second"
     dstoolkit(*toy.arguments(corpus, first, "--set", "train.epochs=15"))
