@@ -1,8 +1,8 @@
 """A part of a Kurfile that remembers where each of its pieces was written.
 
 The line is that of the key (or of the list's item) as it was written: within an anchor, that of the anchor; within an
-included file, that of the included file. The path is that of the place where the piece ended up, so that the error of an
-alias reads ``speech.yml:17: test.data[0].path`` with 17 the line of the anchor.
+included file, that of the included file. The path is that of the place where the piece ended up, so that the error of
+an alias reads ``speech.yml:17: test.data[0].path`` with 17 the line of the anchor.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from dstoolkit import config
 from dstoolkit.errors import ConfigError, DstoolkitError, Faults
 
 T = TypeVar("T")
-Scalar = Union[str, int, float, bool, None]
-Content = Union[dict[str, "Node"], list["Node"], Scalar]
+# These are evaluated, and Python 3.10 knows no '|' of a name in quotes.
+Scalar = Union[str, int, float, bool, None]  # noqa: UP007
+Content = Union[dict[str, "Node"], list["Node"], Scalar]  # noqa: UP007
 Path = tuple[str | int, ...]
 STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
@@ -111,9 +112,10 @@ class Node:
         return ConfigError(self.where(*at), found, expected, advice)
 
     def build(self, cls: type[T]) -> T:
-        """A checked instance of the dataclass ``cls``, as ``dstoolkit.config.build`` makes it. Raises ConfigError, Faults.
+        """A checked instance of the dataclass ``cls``, as ``dstoolkit.config.build`` makes it.
 
         Options that are plugins' (``config.Choice``) get their file and line, which their own checks then begin with.
+        Raises ConfigError, Faults.
         """
         faults: list[DstoolkitError] = []
         try:
@@ -123,7 +125,8 @@ class Node:
         except ConfigError as error:
             faults.append(error)
         Faults.check(self._placed(fault) for fault in faults)
-        return self._with_places(built)
+        placed: T = self._with_places(built)
+        return placed
 
     def _placed(self, fault: DstoolkitError) -> ConfigError:
         where = self.locate(fault.where.removeprefix(ROOT))

@@ -1,7 +1,8 @@
 """One file, YAML or JSON, as nodes that remember their lines.
 
-Anchors, aliases and ``<<`` are resolved here; expressions and includes are not. Each key once: a second one is refused,
-naming both lines. Keys are words as they were written (``on:`` is ``on``). Tags such as ``!!python/object`` are refused.
+Anchors, aliases and ``<<`` are resolved here; expressions and includes are not. Each key once: a second one is
+refused, naming both lines. Keys are words as they were written (``on:`` is ``on``). Tags such as ``!!python/object``
+are refused.
 """
 
 from __future__ import annotations
@@ -157,7 +158,8 @@ class Reader:
 
     def _content(self, event: Any, mark: Mark) -> Content:
         if isinstance(event, ScalarEvent):
-            return self._scalar(event, mark)
+            scalar: Content = self._scalar(event, mark)
+            return scalar
         if isinstance(event, SequenceStartEvent):
             return [self.node(each) for each in self._until(SequenceEndEvent)]
         assert isinstance(event, MappingStartEvent)

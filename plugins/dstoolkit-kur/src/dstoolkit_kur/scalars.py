@@ -1,8 +1,8 @@
 """What a plain word of a Kurfile is: YAML 1.1 as Kur read it.
 
 ``yes``, ``no``, ``on``, ``off`` are booleans, ``~`` and ``null`` nothing; numbers are decimal, ``0x``, ``0b``, octal
-(``010``) or sexagesimal (``1:30`` is 90), with ``_`` between digits. ``2e-4`` is a number: YAML 1.1 wants a point in it,
-but Kur evaluated the word again and so had the number. Dates are words. Quoted words are never anything else.
+(``010``) or sexagesimal (``1:30`` is 90), with ``_`` between digits. ``2e-4`` is a number: YAML 1.1 wants a point in
+it, but Kur evaluated the word again and so had the number. Dates are words. Quoted words are never anything else.
 """
 
 from __future__ import annotations

@@ -1,0 +1,79 @@
+"""What expressions give, and what they may not do; each error with its file and line."""
+
+from __future__ import annotations
+
+import pytest
+from dstoolkit_kur.expressions import Expressions
+from dstoolkit_kur.node import Mark, Node
+
+from dstoolkit.errors import ConfigError
+
+SCOPE = {"cnn": {"kernels": 100, "items": 7}, "a": 1, "b": 2, "name": "x/y.tar"}
+
+
+def node(text: str) -> Node:
+    return Node(text, Mark("k.yml", 3), ("model", 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{{ cnn.kernels }}", 100),
+        ("{{ cnn.items }}", 7),
+        ("{{ cnn }}", SCOPE["cnn"]),
+        ("{{ a }}{{ b }}", 12),
+        ("{{ a }}/{{ b }}", "1/2"),
+        ("[{{ a }}, {{ b }}]", [1, 2]),
+        ("{{ {'x': {'y': a}} }}", {"x": {"y": 1}}),
+        ("{{ range(3)|map('string')|list }}", ["0", "1", "2"]),
+        ("{{ name|basename|splitext|first }}", "y"),
+        ("{{ name|dirname }}", "x"),
+        ("{{ cnn|combine({'kernels': 3}) }}", {"kernels": 3, "items": 7}),
+        ("{{ a|as_dict('size') }}", {"size": 1}),
+        ("{{ cnn.depth|default(5) }}", 5),
+        ("{% if a > 1 %}many{% else %}one{% endif %}", "one"),
+        ("no {expression}", "no {expression}"),
+    ],
+)
+def test_values(text, value):
+    assert Expressions().evaluate(node(text), SCOPE).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{{ cnn.kernal }}", "in '{{ cnn.kernal }}': no 'kernal' there; did you mean 'kernels'?"),
+        ("{{ nam }}", "in '{{ nam }}': no variable 'nam'; did you mean 'name'?"),
+        ("{{ name.x.y }}", "in '{{ name.x.y }}': 'x' of 'x/y.tar'; expected a mapping"),
+        ("{{ a", "'{{ a' is no expression; unexpected end of template"),
+        ("{{ a | cent }}", "'{{ a | cent }}' is no expression; No filter named 'cent'"),
+        ("{{ a / 0 }}", "'{{ a / 0 }}' fails: division by zero"),
+        ("{{ cnn.get }}", "'{{ cnn.get }}' fails: its result is a function"),
+    ],
+)
+def test_mistakes(text, told):
+    with pytest.raises(ConfigError) as error:
+        Expressions().evaluate(node(text), SCOPE)
+    assert str(error.value).startswith(f"k.yml:3: model[0]: {told}")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{{ ''.__class__ }}", "access to attribute '__class__'"),
+        ("{{ name.ljust(10) }}", "a call of 'ljust'"),
+        ("{{ '%999999999d' % 3 }}", "'%' of text"),
+        ("{{ 9 ** 99999 }}", "a power of more than"),
+        ("{{ 'x' * 99999999 }}", "'*' that makes more than"),
+        ("{{ 99999999 * [1] }}", "'*' that makes more than"),
+        ("{{ range(10 ** 30)|list }}", "ranges of more than"),
+        ("{% for i in range(999) %}{% for j in range(999) %}x{% endfor %}{% endfor %}", "ranges of more than"),
+        ("{% set x = 1 %}", "a block 'assign'"),
+        ("{% include 'x' %}", "a block 'include'"),
+        ("{{ [[1] * 99999, [1] * 99999] }}", "a result of more than"),
+    ],
+)
+def test_what_would_reach_out_or_fill_the_memory_is_refused(text, told):
+    with pytest.raises(ConfigError, match=r"^k\.yml:3: model\[0\]: ") as error:
+        Expressions().evaluate(node(text), SCOPE)
+    assert told in str(error.value)
