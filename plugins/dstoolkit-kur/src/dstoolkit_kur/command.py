@@ -1,0 +1,61 @@
+"""``dstoolkit kur``: what a Kurfile says, and the network it describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dstoolkit.interfaces import Command
+
+FILE = click.Path(path_type=Path)
+
+
+class KurCommand(Command):
+    name = "kur"
+    help = "Read Kurfiles: show them evaluated, build their models."
+
+    @staticmethod
+    def click_command() -> click.Command:
+        return kur_group
+
+
+@click.group("kur")
+def kur_group() -> None:
+    """Kurfiles, the experiments of Deepgram's Kur: read with includes, expressions, loops and templates.
+
+    \b
+      dstoolkit kur dump speech.yml
+      dstoolkit kur build speech.yml --input-dim 81
+    """
+
+
+@kur_group.command("dump")
+@click.argument("file", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of YAML.")
+def dump(file: Path, as_json: bool) -> None:
+    """Print the Kurfile as one file: included files merged, expressions evaluated, the model without operators."""
+    from dstoolkit_kur.kurfile import Kurfile
+
+    click.echo(Kurfile.load(file).dump("json" if as_json else "yaml"), nl=False)
+
+
+@kur_group.command("build")
+@click.argument("file", type=FILE)
+@click.option("--input-dim", type=click.IntRange(min=1), help="Values of a frame, where the model's input says none.")
+@click.option("--output", default="", help="The output to build for, where the model has several.")
+def build(file: Path, input_dim: int | None, output: str) -> None:
+    """Build the model's network; print its layers, the shapes of their outputs, and how many parameters they have."""
+    from dstoolkit_kur import model
+    from dstoolkit_kur.kurfile import Kurfile
+
+    kurfile = Kurfile.load(file)
+    for note in kurfile.backend.notes:
+        click.echo(note, err=True)
+    if input_dim is None and model.stated_dim(kurfile.layers()) is None:
+        told = f"{file}: frames of {model.USUAL_DIM} values, as neither 'input: {{shape: [...]}}' nor --input-dim says"
+        click.echo(told, err=True)
+    built = model.build(kurfile, input_dim, output)
+    click.echo(model.text(built.rows))
+    if built.network.ends_in_logits:
+        click.echo("the softmax is a part of the loss")
