@@ -68,7 +68,7 @@ class Gathering:
 
     def found(self, at: Node, include: Include, path: Path) -> Iterator[Path]:
         """The files an include names, but for those already read."""
-        for each in matching(at, path.parent / os.path.expandvars(os.path.expanduser(include.source))):
+        for each in matching(at, path.parent, os.path.expandvars(os.path.expanduser(include.source))):
             real = each.resolve()
             if real in self.within:
                 raise at.fault(f"'{include.source}', which includes this file", "expected no circle", "remove one")
@@ -83,13 +83,15 @@ def gather(path: Path) -> tuple[Node, tuple[Path, ...]]:
     return tree, tuple(gathering.files)
 
 
-def matching(at: Node, path: Path) -> list[Path]:
+def matching(at: Node, folder: Path, source: str) -> list[Path]:
     """The files that a path or a pattern stands for, sorted."""
+    path = folder / source
     if path.is_file():
         return [path]
-    if not any(mark in path.name for mark in PATTERN):
+    if not any(mark in source for mark in PATTERN):
         raise at.fault(f"no file {path}", "expected a Kurfile, named relative to this one")
-    files = [Path(each) for each in sorted(glob.glob(str(path))) if Path(each).is_file()]
+    found = sorted(glob.glob(os.path.join(glob.escape(str(folder)), source)))
+    files = [Path(each) for each in found if Path(each).is_file()]
     if not files:
         raise at.fault(f"no file like {path}", "expected one or more")
     return files

@@ -216,9 +216,10 @@ class Unroller:
         """``for: {range: 3, with_index: i, iterate: [...]}``."""
         self.check(options, ("range", "iterate"), ("with_index",))
         times = self.expressions.evaluate(options.get("range"), scope)
-        if isinstance(times.content, bool) or not isinstance(times.content, int) or not 0 <= times.content <= MOST:
-            raise times.fault(repr(times.value), f"expected how often, 0 to {MOST}")
-        yield from self.rounds(options, "with_index", "index", list(range(times.content)), scope, depth)
+        count = times.value  # '{{ depth / 2 }}' is 3.0
+        if isinstance(count, bool) or not isinstance(count, (int, float)) or count not in range(MOST + 1):
+            raise times.fault(repr(count), f"expected how often, 0 to {MOST}")
+        yield from self.rounds(options, "with_index", "index", list(range(int(count))), scope, depth)
 
     def each(self, options: Node, scope: Mapping[str, Any], depth: int) -> Iterator[Node]:
         """``for_each: {items: [1, 2], loop_var: size, iterate: [...]}``; a number stands for 0 to one less."""
