@@ -94,6 +94,8 @@ def test_a_file_without_a_model_has_no_layers(write):
     [
         ("{}", "", 0, []),
         ("{name: pytorch, device: cpu}", "cpu", 0, []),
+        ("PyTorch", "", 0, []),
+        ("keras", "", 0, ["name"]),
         ("{device: gpu, parallel: 2}", "cuda", 2, []),
         ("{name: keras, device: gpu1, optimizer: no}", "cuda:1", 0, ["name", "optimizer"]),
     ],

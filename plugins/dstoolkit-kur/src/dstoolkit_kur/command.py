@@ -26,7 +26,7 @@ def kur_group() -> None:
 
     \b
       dstoolkit kur dump speech.yml
-      dstoolkit kur build speech.yml --input-dim 81
+      dstoolkit kur build speech.yml --input-dim 161
     """
 
 

@@ -15,8 +15,9 @@ class Representer(SafeRepresenter):
     """Writes each value where it stands, without anchors."""
 
     def represent_str(self, data: str) -> Any:
-        known = len(data) < scalars.MOST_DIGITS and scalars.resolve(data) is not data
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if known else None)
+        other = len(data) < scalars.MOST_DIGITS and scalars.resolve(data) is not data
+        quoted = other or not data.isprintable()  # line breaks beyond ASCII, too, are blanks in plain words
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if quoted else None)
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -13,7 +13,7 @@ from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.node import Node
 
 PLACE = "layers"  # begins the places in the faults of the encoder 'layers'
-USUAL_DIM = 81  # values of a frame, where nothing says: Kur's spectrograms of 20 ms, up to 8 kHz in steps of 100 Hz
+USUAL_DIM = 81  # values of a frame where nothing says: those of the features 'spectrogram' at 8 kHz
 
 
 @dataclass(frozen=True)

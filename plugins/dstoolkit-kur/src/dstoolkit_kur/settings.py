@@ -111,6 +111,10 @@ def backend(settings: Node) -> Backend:
     section = settings.get("backend")
     if section is None or section.content is None:
         return Backend()
+    if isinstance(section.content, str):
+        section = Node(
+            {"name": Node(section.content, section.mark, (*section.path, "name"))}, section.mark, section.path
+        )
     if not isinstance(section.content, dict):
         raise section.fault(repr(section.value), "expected 'name', 'device' and the like")
     notes = [f"{section.where(key)}: no meaning here; the network runs on torch" for key in others(section)]
@@ -120,10 +124,11 @@ def backend(settings: Node) -> Backend:
 def others(section: Node) -> Iterator[str]:
     """The options without a meaning here: the backend's own, and its name unless that is torch's."""
     name = section.get("name")
-    if name is not None and name.content not in (*NAMES, None):
-        raise name.fault(repr(name.value), config.nearest(str(name.content), NAMES))
+    called = "" if name is None or name.content is None else str(name.content).lower()
+    if called and called not in NAMES:
+        raise name.fault(repr(name.value), config.nearest(called, NAMES))
     for key in section:
-        if key not in OPTIONS or key == "variant" or (key == "name" and section.get("name").content == "keras"):
+        if key not in OPTIONS or key == "variant" or (key == "name" and called == "keras"):
             yield key
 
 
