@@ -30,6 +30,8 @@ def node(text: str) -> Node:
         ("{{ name|dirname }}", "x"),
         ("{{ cnn|combine({'kernels': 3}) }}", {"kernels": 3, "items": 7}),
         ("{{ a|as_dict('size') }}", {"size": 1}),
+        ("{{ [a, b]|join('-') }}", "1-2"),
+        ("{{ [{'x': 'p'}, {'x': 'q'}]|join(', ', attribute='x') }}", "p, q"),
         ("{{ cnn.depth|default(5) }}", 5),
         ("{% if a > 1 %}many{% else %}one{% endif %}", "one"),
         ("no {expression}", "no {expression}"),
@@ -70,7 +72,9 @@ def test_mistakes(text, told):
         ("{% for i in range(999) %}{% for j in range(999) %}x{% endfor %}{% endfor %}", "ranges of more than"),
         ("{% set x = 1 %}", "a block 'assign'"),
         ("{% include 'x' %}", "a block 'include'"),
-        ("{{ [[1] * 99999, [1] * 99999] }}", "a result of more than"),
+        ("{{ range(99999)|join('x' * 9999) }}", "'join' that makes more than"),
+        ("{% for i in range(99) %}{{ [1] * 9999 }}{% endfor %}", "a result of more than"),
+        ("{{ [range(99999), [1] * 9999] }}", "a result of more than"),
     ],
 )
 def test_what_would_reach_out_or_fill_the_memory_is_refused(text, told):

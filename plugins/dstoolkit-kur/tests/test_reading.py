@@ -31,10 +31,16 @@ def test_values_and_lines(tmp_path):
     assert tree.where("test", "pth") == f"{tmp_path}/k.yml:9: test.pth"
 
 
+# each list holds the one before ten times
+BOMB = b"".join(b"%c: &%c [%s]\n" % (at, at, b", ".join([b"*%c" % (at - 1)] * 10)) for at in b"bcdefghi")
+
+
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
         ("k.yml", b"a: 1\nb: 2\na: 3\n", "k.yml:3: 'a' a second time; the first is on line 1"),
+        ("k.yml", b"a: &a [1, 1]\n" + BOMB, "k.yml: more than 1000000 values"),
+        ("k.yml", b"a: " + b"[" * 200 + b"]" * 200, "k.yml: more than 1000000 values, or more than 100 deep"),
         ("k.yml", b"", "k.yml: an empty file; expected sections"),
         ("k.yml", b"- 1\n", "k.yml:1: a list; expected sections"),
         ("k.yml", b"a: 1\nb: \xff\n", "k.yml:2: not UTF-8 text"),

@@ -30,6 +30,8 @@ from dstoolkit_kur import scalars
 from dstoolkit_kur.node import Content, Mark, Node
 
 MOST_BYTES = 8_000_000  # of one file; a Kurfile has a few thousand
+MOST_PARTS = 1_000_000  # values of a file, those that aliases repeat counted each time
+DEEPEST = 100  # values within values
 MERGE = "<<"
 WORDS = ("tag:yaml.org,2002:str", "!")  # the tags that only say 'a word'
 
@@ -47,7 +49,22 @@ def read(path: Path) -> Node:
         raise ConfigError(path, f"not YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise ConfigError(path, "values within values without end", "expected sections") from error
-    return _mapping(tree, path)
+    tree = _mapping(tree, path)
+    parts, depth = _extent(tree, {})
+    if parts > MOST_PARTS or depth > DEEPEST:
+        raise ConfigError(path, f"more than {MOST_PARTS} values, or more than {DEEPEST} deep", "expected fewer")
+    return tree
+
+
+def _extent(node: Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many values the node comes to, and how deep; what aliases share is looked at once."""
+    content = node.content
+    if not isinstance(content, (dict, list)):
+        return 1, 1
+    if id(content) not in known:
+        inner = [_extent(each, known) for each in (content.values() if isinstance(content, dict) else content)]
+        known[id(content)] = 1 + sum(parts for parts, _ in inner), 1 + max((depth for _, depth in inner), default=0)
+    return known[id(content)]
 
 
 def _mapping(tree: Node | None, path: Path) -> Node:

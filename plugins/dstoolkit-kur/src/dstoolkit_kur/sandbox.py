@@ -1,7 +1,9 @@
-"""Jinja2 for Kurfiles: its sandbox, made narrower, so that a stranger's file can neither reach out nor fill the memory.
+"""Jinja2 for Kurfiles: its sandbox, made narrower, so that a stranger's file cannot reach out of it.
 
-Only expressions, ``if`` and ``for`` (two deep) are let in. Of functions there are ``range`` and ``gpu_count``; of
-methods those in ``METHODS``. A mapping's own keys come before Python's methods: ``cnn.items`` is the key ``items``.
+What would fill the memory in one step is refused; what takes many steps, such as lists of lists, is bounded by its
+result alone. Only expressions, ``if`` and ``for`` (two deep) are let in. Of functions there are ``range`` and
+``gpu_count``; of methods those in ``METHODS``. A mapping's own keys come before Python's methods: ``cnn.items`` is the
+key ``items``.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from jinja2.utils import missing
 from dstoolkit import config
 
 MOST_VALUES = 100_000  # numbers of all ranges of an expression, and elements of its result
-MOST_CHARACTERS = 1_000_000  # of a result, and of what '*' may make
+MOST_CHARACTERS = 1_000_000  # of a result, and of what 'join' may make
+MOST_TIMES = 10_000  # characters or elements of what '*' may make
 MOST_BITS = 4096  # of a power
 MOST_NESTED = 2  # 'for' within 'for'
 FILTERS = (  # not those that make much of little (center, replace) or another value each time (random)
-    "abs capitalize count d default dictsort first float int items join last length list lower map max min reject "
+    "abs capitalize count d default dictsort first float int items last length list lower map max min reject "
     "rejectattr reverse round select selectattr sort string sum title trim unique upper"
 )
 METHODS = {
@@ -40,6 +43,14 @@ def combine(value: Any, new: Any = None) -> dict[str, Any]:
     return {**dict(value), **dict(new or {})}
 
 
+def join(value: Iterable[Any], d: str = "", attribute: str | None = None) -> str:
+    """The elements' texts, ``d`` between them; of mappings, their ``attribute``."""
+    texts = [str(each if attribute is None else each[attribute]) for each in value]
+    if sum(map(len, texts)) + len(d) * len(texts) > MOST_CHARACTERS:
+        raise SecurityError(f"'join' that makes more than {MOST_CHARACTERS} characters")
+    return d.join(texts)
+
+
 def gpu_count() -> int:
     """How many NVIDIA GPUs there are."""
     import torch
@@ -52,6 +63,7 @@ OWN_FILTERS: dict[str, Callable[..., Any]] = {
     "dirname": posixpath.dirname,
     "splitext": posixpath.splitext,
     "combine": combine,
+    "join": join,
     "as_dict": lambda value, key: {str(key): value},
 }
 
@@ -131,8 +143,8 @@ def check_power(left: Any, right: Any) -> None:
 
 def check_product(left: Any, right: Any) -> None:
     for value, times in ((left, right), (right, left)):
-        if isinstance(value, (str, list, tuple)) and isinstance(times, int) and len(value) * times > MOST_CHARACTERS:
-            raise SecurityError(f"'*' that makes more than {MOST_CHARACTERS} elements")
+        if isinstance(value, (str, list, tuple)) and isinstance(times, int) and len(value) * times > MOST_TIMES:
+            raise SecurityError(f"'*' that makes more than {MOST_TIMES} elements")
 
 
 def unknown(sandbox: Sandbox) -> type[StrictUndefined]:
