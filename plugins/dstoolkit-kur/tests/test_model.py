@@ -37,9 +37,18 @@ def test_parameters_are_those_counted_by_hand():
 
 
 def test_the_network_computes_what_the_table_says():
-    network = build(Kurfile.load(SPEECH), DIM).network.eval()
+    network = build(Kurfile.load(SPEECH), DIM, device="cpu").network.eval()
     values = network(torch.randn(2, 21, DIM), torch.tensor([21, 15])).values
     assert values.shape == (2, (21 - 5) // 2 + 1, 6)
+
+
+def test_counting_takes_no_memory(write):
+    path = write("model: [dense: 10_000_000]\n")
+    rows = build(Kurfile.load(path), 1_000_000).rows
+    assert [each.parameters for each in rows] == [10**13 + 10**7]
+    with pytest.raises(ConfigError) as error:
+        build(Kurfile.load(write("model: [dense: 99999999999999]\n")), 1_000_000)
+    assert str(error.value).startswith(f"{path}:1: model: cannot be made: ")
 
 
 def test_the_layers_are_an_encoders_options():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from dstoolkit.errors import ConfigError, DstoolkitError, Faults
 from dstoolkit.models.layers.container import Described
 from dstoolkit.models.layers.description import describe
@@ -33,17 +35,23 @@ class Built:
     rows: tuple[Row, ...]
 
 
-def build(kurfile: Kurfile, input_dim: int | None = None, output: str = "") -> Built:
-    """The network to ``output``. ``input_dim``: values of a frame. Raises ConfigError, Faults, with file and line."""
+def build(kurfile: Kurfile, input_dim: int | None = None, output: str = "", device: str = "meta") -> Built:
+    """The network to ``output``. Raises ConfigError, Faults, with file and line.
+
+    ``input_dim``: values of a frame. ``device``: where its parameters are; ``meta`` holds none, so any size is quick.
+    """
     layers = kurfile.layers()
     dim = input_dim or stated_dim(layers) or USUAL_DIM
     try:
         entries = describe(layers.value, PLACE)
-        network = Network(entries, dim, output)
+        with torch.device(device):
+            network = Network(entries, dim, output)
     except Faults as error:
         raise Faults([placed(each, layers) for each in error.faults]) from error
     except ConfigError as error:
         raise placed(error, layers) from error
+    except RuntimeError as error:  # torch's word on what no memory holds
+        raise layers.fault(f"cannot be made: {str(error).splitlines()[0]}") from error
     return Built(network, tuple(table(entries, network, output)))
 
 
