@@ -37,9 +37,37 @@ def test_parameters_are_those_counted_by_hand():
 
 
 def test_the_network_computes_what_the_table_says():
-    network = build(Kurfile.load(SPEECH), DIM, device="cpu").network.eval()
+    network = build(Kurfile.load(SPEECH), DIM, weights=True).network.eval()
     values = network(torch.randn(2, 21, DIM), torch.tensor([21, 15])).values
     assert values.shape == (2, (21 - 5) // 2 + 1, 6)
+
+
+WORDS = """\
+model:
+  - input: {shape: [null, 20]}
+  - expand: -1
+  - convolution: {kernels: 4, size: [3, 3], strides: [2, 2], separable: yes}
+  - activation: {type: relu, ceiling: 20}
+  - pool: {size: [2, 2]}
+  - parallel: {apply: [flatten, dense: [12, 8]]}
+  - convolution: {kernels: 8, size: 3, highway: yes}
+  - recurrent: {size: 8, type: lstm, outer_activation: relu}
+  - recurrent: {size: 8, type: gru, outer_activation: sigmoid, bidirectional: yes, merge: concat}
+    name: gru
+  - recurrent: {size: 8, type: sru, bidirectional: yes}
+  - reuse: gru
+  - batch_normalization: {axis: -1, momentum: 0.8}
+  - dropout: {fraction: 0.2, independent: no}
+    tag: dropped
+  - merge: concat
+    inputs: ["{{ tags.dropped }}", gru]
+  - dense: 5
+"""
+
+
+def test_the_table_is_the_same_with_weights_and_without(write):
+    kurfile = Kurfile.load(write(WORDS))
+    assert build(kurfile).rows == build(kurfile, weights=True).rows
 
 
 def test_counting_takes_no_memory(write):

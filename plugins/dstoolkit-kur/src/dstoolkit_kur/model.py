@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from dstoolkit.errors import ConfigError, DstoolkitError, Faults
 from dstoolkit.models.layers.container import Described
@@ -35,16 +38,28 @@ class Built:
     rows: tuple[Row, ...]
 
 
-def build(kurfile: Kurfile, input_dim: int | None = None, output: str = "", device: str = "meta") -> Built:
+class Weightless(TorchFunctionMode):
+    """Layers made within have parameters of torch's device ``meta``: their shapes, and no values."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func is torch.empty and given.get("device") is None:
+            given["device"] = "meta"
+        return func(*args, **given)
+
+
+def build(kurfile: Kurfile, input_dim: int | None = None, output: str = "", weights: bool = False) -> Built:
     """The network to ``output``. Raises ConfigError, Faults, with file and line.
 
-    ``input_dim``: values of a frame. ``device``: where its parameters are; ``meta`` holds none, so any size is quick.
+    ``input_dim``: values of a frame. ``weights``: with parameters that have values; without, any size is made quickly.
     """
     layers = kurfile.layers()
     dim = input_dim or stated_dim(layers) or USUAL_DIM
     try:
         entries = describe(layers.value, PLACE)
-        with torch.device(device):
+        with nullcontext() if weights else Weightless():
             network = Network(entries, dim, output)
     except Faults as error:
         raise Faults([placed(each, layers) for each in error.faults]) from error
