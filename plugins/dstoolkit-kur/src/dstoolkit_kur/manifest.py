@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,21 @@ def find(folder: Path, key: str = "text") -> Manifest:
 
     ``key`` is that of the transcripts. Raises DataError or Faults.
     """
-    for each in (folder, *sorted(path for path in folder.rglob("*") if path.is_dir())):
+    for each in folders(folder):
         found = sorted(path for path in each.glob("*.jsonl") if path.is_file() and not path.name.startswith("."))
         if len(found) > 1:
-            raise DataError(each, f"{len(found)} files of utterances, {few([path.name for path in found])}", "one only")
+            names = few([path.name for path in found])
+            raise DataError(each, f"{len(found)} '.jsonl' files, {names}", "expected one, of all utterances")
         if found:
             return read(found[0], key)
-    raise DataError(folder, "no '*.jsonl' file", "expected one, a line for each utterance, beside 'audio'")
+    raise DataError(folder, "no '.jsonl' file", "expected one, a line for each utterance, beside 'audio'")
+
+
+def folders(folder: Path) -> Iterator[Path]:
+    """The folder and those below it, each before its own."""
+    for path, below, _ in os.walk(folder):
+        below.sort()
+        yield Path(path)
 
 
 def read(path: Path, key: str = "text") -> Manifest:
@@ -104,8 +113,8 @@ class Reader:
         if missing:
             self.fault(number, f"no {few(missing)}", "", self._advice(missing, values))
         name, text, duration = values.get("uuid", "-"), values.get(self.key, ""), values.get("duration_s", 1.0)
-        self._check(number, name, text, duration)
-        file = self._heard(number, name) if "uuid" in values and isinstance(name, str) else None
+        self._check(number, text, duration)
+        file = self._heard(number, name) if "uuid" in values else None
         if len(self.faults) == before and file is not None:
             self.entries.append(Entry(name, " ".join(text.split()), float(duration), file))
 
@@ -126,24 +135,25 @@ class Reader:
     def _advice(self, missing: list[str], values: dict[str, Any]) -> str:
         return f"it has {few(sorted(values), 6)}" if values else "it is empty"
 
-    def _check(self, number: int, name: Any, text: Any, duration: Any) -> None:
+    def _check(self, number: int, text: Any, duration: Any) -> None:
         """The kinds of the values."""
-        if (
-            not isinstance(name, str)
-            or not name.strip(".")
-            or "/" in name
-            or not is_line(name)
-            or len(name.split()) != 1
-        ):
-            self.fault(number, f"uuid {name!r}", "expected the name of an audio file, a word without blanks")
         if not isinstance(text, str) or not is_line(" ".join(text.split())):
             self.fault(number, f"{self.key} {tables.quote(str(text))}", "expected a transcript")
         numeric = isinstance(duration, (int, float)) and not isinstance(duration, bool)
         if not numeric or not 0 < duration <= MOST_SECONDS:
             self.fault(number, f"duration_s {duration!r}", "expected seconds, more than 0")
 
-    def _heard(self, number: int, name: str) -> Path | None:
+    def _heard(self, number: int, name: Any) -> Path | None:
         """The audio file of an utterance that no line before has had."""
+        if (
+            not isinstance(name, str)
+            or not is_line(name)
+            or "/" in name
+            or len(name.split()) != 1
+            or name != name.strip()
+        ):
+            self.fault(number, f"uuid {name!r}", "expected the name of an audio file, a word without blanks")
+            return None
         if name in self.lines:
             self.fault(number, f"uuid {name!r} again", f"expected it once; it is on line {self.lines[name]} too")
             return None

@@ -127,7 +127,7 @@ class SpeechRecognition:
             last = float(found["last"]) if found["last"] else (100.0 if share else float(count))
         else:
             first, last = 0.0, first
-        start, end = (int(count * each / 100) if share else int(each) for each in (first, last))
+        start, end = (int(count * (each / 100)) if share else int(each) for each in (first, last))
         return min(start, count), min(end, count)
 
 
@@ -136,5 +136,5 @@ def place(node: Node, path: str, *at: str) -> Path:
     said = node.get(*at)
     if isinstance(said.content, dict):
         said = said.get("path")
-    written = Path(os.path.expandvars(os.path.expanduser(path)))
-    return Path(said.mark.file).absolute().parent / written
+    written = os.path.expandvars(os.path.expanduser(path))
+    return Path(os.path.normpath(Path(said.mark.file).absolute().parent / written))

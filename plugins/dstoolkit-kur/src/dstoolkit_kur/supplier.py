@@ -20,6 +20,7 @@ from dstoolkit import config, stamp
 from dstoolkit.config import Choice
 from dstoolkit.data import datadir
 from dstoolkit.data.archive import Archive
+from dstoolkit.errors import DataError
 from dstoolkit.features.whitening import Spread
 from dstoolkit.interfaces import Utterance
 from dstoolkit.pipeline import extraction
@@ -176,8 +177,17 @@ def _normalization(job: Job, seed: int) -> dict[str, Any]:
     elif not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         _spread(job, seed).save(path)
-    Spread.load(path)
+    _check(path, job.folder / extraction.ARCHIVE)
     return features.whitening(asked, path)
+
+
+def _check(path: Path, features_file: Path) -> None:
+    """Raises DataError where the statistics are of other features, as those of a file from before may be."""
+    spread = Spread.load(path)
+    with Archive(features_file) as archive:
+        if spread.dim != archive.dim:
+            found, advice = f"statistics of {spread.dim} values", "remove it to have it made anew, or name another"
+            raise DataError(path, found, f"the features have {archive.dim}", advice)
 
 
 def _spread(job: Job, seed: int) -> Spread:

@@ -1,0 +1,109 @@
+"""Small data folders, Kurfiles that name them, and a server on the loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+import wave
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dstoolkit_kur.kurfile import Kurfile
+from dstoolkit_kur.node import Node
+
+from dstoolkit import stamp
+from dstoolkit.corpora import fetch
+from dstoolkit.testing import corpus
+
+TEXTS = ("a bad cab", "Dead egg", "fed", "gag a bee", "bag", "face")
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamp, "sync", lambda _: None)
+
+
+def write_wav(path: Path, samples: Any, rate: int = corpus.RATE, channels: int = 1) -> float:
+    """16 bits; the seconds written."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples * 32767).round().astype("<i2").tobytes())
+    return samples.size / channels / rate
+
+
+@pytest.fixture
+def wav() -> Callable[..., float]:
+    return write_wav
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Path]:
+    """``make("train")`` writes ``train/data.jsonl`` and ``train/audio/u0.wav`` ...: tones that spell the texts.
+
+    Characters without a tone are silent.
+    """
+
+    def made(name: str = "train", texts: Sequence[str] = TEXTS, key: str = "text", rate: int = corpus.RATE) -> Path:
+        folder = tmp_path / name
+        (folder / "audio").mkdir(parents=True)
+        lines = []
+        for at, text in enumerate(texts):
+            sounds = "".join(each if each in corpus.LETTERS else " " for each in text.lower())
+            seconds = write_wav(folder / "audio" / f"u{at}.wav", corpus.spell(sounds, rate=rate, seed=at), rate)
+            lines.append(json.dumps({"uuid": f"u{at}", key: text, "duration_s": seconds}) + "\n")
+        (folder / "data.jsonl").write_text("".join(lines))
+        return folder
+
+    return made
+
+
+@pytest.fixture
+def section(tmp_path: Path) -> Callable[..., Node]:
+    """``section(path="train", samples=3)``: the section ``train`` of ``k.yml``, each option on a line of its own.
+
+    ``path`` is on line 4, the next one on line 5.
+    """
+
+    def read(name: str = "train", **options: Any) -> Node:
+        lines = [f"        {key}: {json.dumps(value)}\n" for key, value in options.items()]
+        head = f"{name}:\n  data:\n    - speech_recognition:\n"
+        (tmp_path / "k.yml").write_text(head + "".join(lines))
+        found = Kurfile.load(tmp_path / "k.yml").section(name)
+        assert found is not None
+        return found
+
+    return read
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        content = self.server.files.get(self.path)  # type: ignore[attr-defined]
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        if content is None:
+            return self.send_error(404)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Serves ``files`` (path -> bytes) at ``url``, and remembers in ``asked`` what it was asked for."""
+    monkeypatch.setattr(fetch, "PAUSE", 0.0)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.files, running.asked = {}, []  # type: ignore[attr-defined]
+        running.url = f"http://127.0.0.1:{running.server_address[1]}"  # type: ignore[attr-defined]
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield running
+        running.shutdown()
