@@ -20,7 +20,7 @@ from dstoolkit import config, stamp
 from dstoolkit.config import Choice
 from dstoolkit.data import datadir
 from dstoolkit.data.archive import Archive
-from dstoolkit.errors import DataError
+from dstoolkit.errors import DataError, DstoolkitError, Faults
 from dstoolkit.features.whitening import Spread
 from dstoolkit.interfaces import Utterance
 from dstoolkit.pipeline import extraction
@@ -34,6 +34,7 @@ from dstoolkit_kur.options import NAME, SpeechRecognition, place
 SOURCES = ("utterance", "utterance_length", "transcript", "transcript_length", "duration")
 COMMAND = "kur data"  # in the stamps of what is made here
 TEXT = {"case": "lower", "punctuation": "keep", "unicode": "none", "unknown": "drop"}  # what Kur does to transcripts
+ONE_RATE = "bring all recordings to one rate, say with 'sox IN -r RATE OUT'"
 
 
 @dataclass(frozen=True)
@@ -83,18 +84,16 @@ def supply(section: Node, name: str, work: Path, seed: int = 0, like: Data | Non
     the training, whose vocabulary, features and normalisation this section takes. force: make anew what is there.
     Raises ConfigError, DataError, FetchError, StampError or Faults.
     """
+    work = work.absolute()
     node = supplier(section)
     options = node.build(SpeechRecognition)
     manifest = find(package.folder(node, options, work / "downloads"), options.key)
     kept = options.select(manifest.entries, node, seed)
-    job = Job(node, options, manifest, kept, name, work.absolute(), like, force)
+    job = Job(node, options, manifest, kept, name, work, like, force)
     chosen = features.section(node, options, kept, like.sections["features"] if like else None)
     tokenizer = _tokenizer(job)
     _directory(job, chosen)
-    jobs = options.data_cpus or features.usual_jobs()
-    extraction.extract(
-        job.folder, config.as_choice(chosen, node.where()), extraction.Options(channel="mix", jobs=jobs, force=force)
-    )
+    _extract(job, chosen)
     sections = {
         "features": chosen,
         "tokenizer": config.plain(Vocabulary.load(tokenizer).choice),
@@ -159,6 +158,22 @@ def _directory(job: Job, chosen: Mapping[str, Any]) -> None:
     utterances = [Utterance(each.id, str(each.audio), each.id, each.text) for each in job.kept]
     with stamp.building(job.folder, made) as partial:
         datadir.write(partial, utterances, durations={each.id: each.duration for each in job.kept})
+
+
+def _extract(job: Job, chosen: Mapping[str, Any]) -> None:
+    """The features. What their errors advise as an option of 'features extract' is put otherwise."""
+    jobs = job.options.data_cpus or features.usual_jobs()
+    choice = config.as_choice(chosen, job.node.where())
+    try:
+        extraction.extract(job.folder, choice, extraction.Options(channel="mix", jobs=jobs, force=job.force))
+    except DstoolkitError as error:
+        faults = error.faults if isinstance(error, Faults) else (error,)
+        if not any("--rate" in each.advice for each in faults):
+            raise
+        Faults.check(
+            DataError(each.where, each.found, each.expected, ONE_RATE if "--rate" in each.advice else each.advice)
+            for each in faults
+        )
 
 
 def _normalization(job: Job, seed: int) -> dict[str, Any]:

@@ -253,6 +253,16 @@ def test_audio_that_cannot_be_read(make, supply):
         supply()
 
 
+def test_recordings_of_another_rate_are_named(make, supply):
+    folder = make()
+    other = make("other", texts=("bad",), rate=16000)
+    (other / "audio" / "u0.wav").replace(folder / "audio" / "u0.wav")
+    with pytest.raises(
+        DataError, match=r"u0\.wav: 16000 Hz; most of '.*' has 8000 Hz; bring all recordings to one rate"
+    ):
+        supply()
+
+
 def test_show(make, supply):
     make(texts=("A bad? cab", "cab?!", "dad"))
     data = supply(vocab=[*" abcde"], max_duration=1, max_frequency=500)
