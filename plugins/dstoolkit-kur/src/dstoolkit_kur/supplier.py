@@ -18,7 +18,7 @@ import numpy as np
 
 from dstoolkit import config, stamp
 from dstoolkit.config import Choice
-from dstoolkit.data import datadir
+from dstoolkit.data import datadir, header
 from dstoolkit.data.archive import Archive
 from dstoolkit.errors import DataError, DstoolkitError, Faults
 from dstoolkit.features.whitening import Spread
@@ -184,8 +184,8 @@ def _normalization(job: Job, seed: int) -> dict[str, Any]:
         return features.training_normalization(job.node, job.options, said, job.like.sections["cmvn"])
     path = said or job.beside("normalization", ".json")
     if said is None:
-        origin = {"features": stamp.origin(job.folder / extraction.ARCHIVE)}
-        made = stamp.Stamp(COMMAND, {"depth": asked.depth, "seed": seed}, origin)
+        frames = {"frames": header.read(job.folder / extraction.ARCHIVE)[0].checksum()}
+        made = stamp.Stamp(COMMAND, {"depth": asked.depth, "seed": seed}, frames)
         if fresh(path, made, job.force):
             with stamp.building(path, made, folder=False) as partial:
                 _spread(job, seed).save(partial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from dstoolkit_kur import supplier
@@ -12,6 +13,7 @@ from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit.data import validate
 from dstoolkit.data.datadir import DataDir
 from dstoolkit.errors import ConfigError, DataError, Faults, StampError
+from dstoolkit.features.whitening import Spread
 from dstoolkit.pipeline import experiment, extraction
 from dstoolkit.pipeline.vocabulary import Vocabulary
 from dstoolkit.training import setup
@@ -180,13 +182,27 @@ def test_made_anew_where_the_data_changed(make, supply):
 
 def test_made_anew_where_audio_changed(make, supply):
     folder = make()
-    data = supply()
-    with extraction.Archive(data.folder / "features.h5") as archive:
-        before = archive.lengths.tolist()
+
+    def found():
+        data = supply()
+        with extraction.Archive(data.folder / "features.h5") as archive:
+            return archive.lengths.tolist(), Spread.load(Path(data.sections["cmvn"]["statistics"])).frames
+
+    before, _ = found()
     (folder / "audio" / "u2.wav").write_bytes((folder / "audio" / "u0.wav").read_bytes())
-    supply()
-    with extraction.Archive(data.folder / "features.h5") as archive:
-        assert archive.lengths.tolist() == [*before[:2], before[0], *before[3:]]
+    wanted = [*before[:2], before[0], *before[3:]]
+    assert found() == (wanted, sum(wanted))
+
+
+def test_audio_touched_is_extracted_anew_and_the_same(make, supply):
+    folder = make()
+    data = supply()
+    file = data.folder.parent / "normalization.json.stamp.json"
+    before = file.read_bytes(), (data.folder / "features.h5").stat().st_mtime_ns
+    os.utime(folder / "audio" / "u2.wav")
+    assert supply() == data
+    assert file.read_bytes() == before[0]
+    assert (data.folder / "features.h5").stat().st_mtime_ns > before[1]
 
 
 def test_made_anew_where_options_changed(make, supply):
