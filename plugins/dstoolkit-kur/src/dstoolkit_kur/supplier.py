@@ -72,6 +72,12 @@ class Job:
     def folder(self) -> Path:
         return self.work / self.name
 
+    @property
+    def statistics(self) -> Path | None:
+        """The file that ``normalization`` names."""
+        path = self.options.normal.path
+        return place(self.node, path, "normalization") if path else None
+
     def beside(self, what: str, ending: str = "") -> Path:
         """The training's ``tokenizer``, another section's ``tokenizer-test``."""
         return self.work / (f"{what}{ending}" if self.name == "train" else f"{what}-{self.name}{ending}")
@@ -91,13 +97,14 @@ def supply(section: Node, name: str, work: Path, seed: int = 0, like: Data | Non
     kept = options.select(manifest.entries, node, seed)
     job = Job(node, options, manifest, kept, name, work, like, force)
     chosen = features.section(node, options, kept, like.sections["features"] if like else None)
+    trained = _trained_normalization(job)
     tokenizer = _tokenizer(job)
     _directory(job, chosen)
     _extract(job, chosen)
     sections = {
         "features": chosen,
         "tokenizer": config.plain(Vocabulary.load(tokenizer).choice),
-        "cmvn": _normalization(job, seed),
+        "cmvn": trained or _normalization(job, seed),
         "text": config.plain(Normalization(**TEXT)),  # type: ignore[arg-type]
     }
     return Data(job.folder, tokenizer, sections, options.bucket or 0.0, manifest.total - len(kept))
@@ -176,12 +183,16 @@ def _extract(job: Job, chosen: Mapping[str, Any]) -> None:
         )
 
 
+def _trained_normalization(job: Job) -> dict[str, Any] | None:
+    """The training's section ``cmvn``, where there is one. Raises ConfigError where the section says another."""
+    if job.like is None:
+        return None
+    return features.training_normalization(job.node, job.options, job.statistics, job.like.sections["cmvn"])
+
+
 def _normalization(job: Job, seed: int) -> dict[str, Any]:
     """The section ``cmvn``, its statistics on disk."""
-    asked = job.options.normal
-    said = place(job.node, asked.path, "normalization") if asked.path else None
-    if job.like is not None:
-        return features.training_normalization(job.node, job.options, said, job.like.sections["cmvn"])
+    asked, said = job.options.normal, job.statistics
     path = said or job.beside("normalization", ".json")
     if said is None:
         frames = {"frames": header.read(job.folder / extraction.ARCHIVE)[0].checksum()}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from dstoolkit_kur import supplier
 from dstoolkit_kur.manifest import Entry
-from dstoolkit_kur.options import SpeechRecognition, place
+from dstoolkit_kur.options import Normal, SpeechRecognition, place
 
 from dstoolkit.errors import ConfigError, Faults
 
@@ -98,3 +100,11 @@ def test_paths_are_relative_to_the_file_that_says_them(section, tmp_path, monkey
     node = supplier.supplier(section(path="train", normalization={"path": "x"}))
     assert place(node, "../train", "path") == tmp_path.parent / "train"
     assert place(node, "~/$DATA", "normalization") == Path("/home/ada/speech")
+
+
+def test_every_option_is_documented_and_no_other():
+    text = (Path(__file__).resolve().parents[4] / "docs" / "from-kur.md").read_text().partition("\n## The data\n")[2]
+    text = text.partition("\n## ")[0]
+    told = {name for line in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", line)}
+    assert told == {each.name for each in dataclasses.fields(SpeechRecognition) if each.init}
+    assert all(f"`{each.name}`" in text or f"{each.name}," in text for each in dataclasses.fields(Normal))

@@ -148,6 +148,7 @@ def test_other_sections_say_nothing_else(make, supply, options, told):
     with pytest.raises(ConfigError, match=r"k\.yml:\d: validate\.data\[0\]\.speech_recognition\.") as error:
         supply("validate", train, **options)
     assert f"speech_recognition.{told}" in str(error.value)
+    assert not train.folder.with_name("validate").exists()
 
 
 def test_a_section_by_itself_leaves_the_trainings_alone(make, supply):
