@@ -74,7 +74,7 @@ def test_pad_to_a_multiple(multiple):
     ],
 )
 def test_the_default_batches_of_a_seed_stay_what_they_always_were(seed, jitter, digest):
-    """Digests of the plans before there were options: a training that was begun then goes on with the same data."""
+    """Digests of the plans before there were options: what was trained then can be repeated."""
     lengths = np.random.default_rng(0).integers(20, 1700, 500)
     batches = plan(lengths, 3200, None if seed is None else np.random.default_rng(seed), jitter)
     text = json.dumps([batch.tolist() for batch in batches])

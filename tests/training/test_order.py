@@ -56,7 +56,7 @@ def digest(value: object) -> str:
 
 
 # Augmentation, sortagrad and processes -> digests of the batches and of the last process's plans, before there was the
-# option train.batches: a training that was begun then goes on with the same data.
+# option train.batches: what was trained then can be repeated.
 BEFORE = [
     (PLAIN, True, 1, "bb3af6af1fc1ece6", "87c39a7eeb287125"),
     (PLAIN, True, 2, "bb3af6af1fc1ece6", "4b410927df48ad7c"),
