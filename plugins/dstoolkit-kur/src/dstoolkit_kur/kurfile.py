@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dstoolkit.errors import ConfigError
-from dstoolkit_kur import includes, settings
+from dstoolkit_kur import includes, overriding, settings
 from dstoolkit_kur.dumping import yaml_text
 from dstoolkit_kur.expressions import Expressions
 from dstoolkit_kur.node import Mark, Node
@@ -43,11 +43,14 @@ class Kurfile:
             self._evaluate(name)
 
     @classmethod
-    def load(cls, path: Path | str) -> Kurfile:
-        """Raises ConfigError, Faults, with file and line."""
+    def load(cls, path: Path | str, assignments: Iterable[str] = ()) -> Kurfile:
+        """The file with ``assignments`` (``settings.rnn.size=32``) over it, in its own words.
+
+        Raises ConfigError, Faults, with file and line.
+        """
         path = Path(path)
         tree, files = includes.gather(path)
-        return cls(path, tree, files)
+        return cls(path, overriding.overridden(tree, assignments), files)
 
     def _evaluate(self, name: str) -> None:
         node = self.tree.get(name)

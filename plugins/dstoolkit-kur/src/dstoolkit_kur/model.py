@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,17 +57,32 @@ def build(kurfile: Kurfile, input_dim: int | None = None, output: str = "", weig
     """
     layers = kurfile.layers()
     dim = input_dim or stated_dim(layers) or USUAL_DIM
-    try:
+    with placing(layers):
         entries = describe(layers.value, PLACE)
         with nullcontext() if weights else Weightless():
             network = Network(entries, dim, output)
+    return Built(network, tuple(table(entries, network, output)))
+
+
+def outputs(layers: Node) -> dict[str, str]:
+    """The outputs' names -> what the encoder calls them: nothing, where no layer is marked and the last one is it."""
+    with placing(layers):
+        entries = describe(layers.value, PLACE)
+    sinks = {each.name: each.name for each in entries if each.sink and each.name}
+    return sinks or {each.name: "" for each in entries[-1:] if each.name}
+
+
+@contextmanager
+def placing(layers: Node) -> Iterator[None]:
+    """Gives the faults of the encoder ``layers`` their lines."""
+    try:
+        yield
     except Faults as error:
         raise Faults([placed(each, layers) for each in error.faults]) from error
     except ConfigError as error:
         raise placed(error, layers) from error
     except RuntimeError as error:  # torch's word on what no memory holds
         raise layers.fault(f"cannot be made: {str(error).splitlines()[0]}") from error
-    return Built(network, tuple(table(entries, network, output)))
 
 
 def stated_dim(layers: Node) -> int | None:
