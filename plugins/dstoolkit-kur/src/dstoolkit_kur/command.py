@@ -9,6 +9,7 @@ import click
 from dstoolkit.interfaces import Command
 
 FILE = click.Path(path_type=Path)
+SECTIONS = ("train", "validate", "test", "evaluate")
 
 
 class KurCommand(Command):
@@ -27,6 +28,7 @@ def kur_group() -> None:
     \b
       dstoolkit kur dump speech.yml
       dstoolkit kur build speech.yml --input-dim 161
+      dstoolkit kur data speech.yml --section test
     """
 
 
@@ -59,3 +61,24 @@ def build(file: Path, input_dim: int | None, output: str) -> None:
     click.echo(model.text(built.rows))
     if built.network.ends_in_logits:
         click.echo("the softmax is a part of the loss")
+
+
+@kur_group.command("data")
+@click.argument("file", type=FILE)
+@click.option("--section", type=click.Choice(SECTIONS), default="train", show_default=True, help="Whose data.")
+@click.option("--number", type=click.IntRange(min=0), default=10, show_default=True, help="Utterances to show.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of FILE.")
+def data(file: Path, section: str, number: int, overrides: tuple[str, ...]) -> None:
+    """Prepare a section's data, and show some of it: seconds, shapes, texts as the network is to write them."""
+    from dstoolkit_kur import supplier
+    from dstoolkit_kur.sections import needed
+    from dstoolkit_kur.training import Places, load
+
+    kurfile, _ = load(file, overrides)
+    work, seed = Places.of(file).work, kurfile.seed or 0
+    trained = supplier.supply(needed(kurfile, "train"), "train", work, seed)
+    prepared = trained
+    if section != "train":
+        prepared = supplier.supply(needed(kurfile, section), section, work, seed, trained)
+    for line in supplier.show(prepared, number):
+        click.echo(line)

@@ -1,0 +1,234 @@
+"""``dstoolkit train speech.yml``: a Kurfile as an experiment of dstoolkit, trained as any other.
+
+For ``conf/speech.yml`` the prepared data are in ``conf/data/speech``, and the experiment is ``conf/exp/speech``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dstoolkit import config, stamp
+from dstoolkit.errors import ConfigError, DstoolkitError, Faults
+from dstoolkit.pipeline import experiment as experiments
+from dstoolkit.pipeline.experiment import Experiment
+from dstoolkit.pipeline.recognition import best_device
+from dstoolkit.training import distributed, setup
+from dstoolkit.training.monitor import read_metrics
+from dstoolkit_kur import hooks, losses, observing, optimizer, provider, reading, sections, stopping, supplier, weights
+from dstoolkit_kur.kurfile import Kurfile
+from dstoolkit_kur.node import Node
+from dstoolkit_kur.observing import Best, Latest, Log, Watch
+from dstoolkit_kur.supplier import Data
+
+ENDINGS = (".yml", ".yaml", ".json")
+PLACE = "kurfile"  # begins the places in the faults of the experiment that a Kurfile came to
+OURS = "experiment."  # --set experiment.train.workers=2: an option of dstoolkit's that Kurfiles have none for
+INITIAL, AIM = "initial.pt", "aim.json"  # in the folder of prepared data
+
+
+@dataclass(frozen=True)
+class Places:
+    """work: the folder of prepared data. exp: the experiment's."""
+
+    work: Path
+    exp: Path
+
+    @classmethod
+    def of(cls, path: Path) -> Places:
+        return cls(path.parent / "data" / path.stem, path.parent / "exp" / path.stem)
+
+
+def train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -> Path | None:
+    """The experiment's folder, trained; None for a file that is no Kurfile. Raises DstoolkitError."""
+    if not is_kurfile(path):
+        return None
+    kurfile, ours = load(path, overrides)
+    train, validate = sections.needed(kurfile, "train"), kurfile.section("validate")
+    if distributed.several():
+        raise ConfigError(path, "several processes are not supported yet", "expected one, without torchrun")
+    chosen_device = device_of(kurfile, device)
+    places = Places.of(path)
+    tell(kurfile, validate)
+    data = supplier.supply(train, "train", places.work, kurfile.seed or 0, force=force)
+    dev = data.folder
+    if validate is not None and validate.content:
+        dev = supplier.supply(validate, "validate", places.work, kurfile.seed or 0, data, force).folder
+    begun_with = initial(train, validate, places, force)
+    sources = setup.Sources(data.folder, dev, data.tokenizer, begun_with)
+    epochs = aim(stopping.read(train), places, force)
+    made = experiment(kurfile, data, epochs, ours)
+    with placing(kurfile):
+        if not force:
+            extend(places.exp, made, sources)
+        with observing.watching(places.exp, watch(kurfile, made.train.epochs)):
+            done = setup.train(places.exp, made, sources, chosen_device, force)
+    if not done:
+        click.echo(f"{places.exp}: already done")
+    return places.exp
+
+
+def is_kurfile(path: Path) -> bool:
+    """A YAML or JSON file with a model, or that includes others. Raises ConfigError where it is neither of both."""
+    if path.suffix.lower() not in ENDINGS:
+        return False
+    tree = reading.read(path)
+    return "model" in tree or "include" in tree
+
+
+def load(path: Path, overrides: Sequence[str]) -> tuple[Kurfile, list[str]]:
+    """The Kurfile, checked, with those overrides that are its own; and the others, dstoolkit's."""
+    ours = [each.removeprefix(OURS) for each in overrides if each.startswith(OURS)]
+    kurfile = Kurfile.load(path, [each for each in overrides if not each.startswith(OURS)])
+    sections.check(kurfile)
+    return kurfile, ours
+
+
+def device_of(kurfile: Kurfile, asked: str) -> str:
+    """The command's, else that of ``settings.backend``, else the best there is."""
+    return best_device(kurfile.backend.device if asked == "auto" and kurfile.backend.device else asked)
+
+
+def tell(kurfile: Kurfile, validate: Node | None) -> None:
+    """What a reader of the Kurfile would not expect."""
+    notes = [*kurfile.backend.notes, *losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path)).notes]
+    if validate is None or not validate.content:
+        notes.append(f"{kurfile.path}: no section 'validate': the validation is of the training data")
+    if stopping.read(sections.needed(kurfile, "train")).endless:
+        until = f"{stopping.MANY} epochs, or until Ctrl-C, which saves; the same command goes on"
+        notes.append(f"{kurfile.path}: train says no number of epochs: {until}")
+    for each in notes:
+        click.echo(each, err=True)
+
+
+def experiment(kurfile: Kurfile, data: Data, epochs: int, ours: Sequence[str] = ()) -> Experiment:
+    """What the Kurfile comes to. Raises ConfigError, Faults, with file and line."""
+    train = sections.needed(kurfile, "train")
+    loss = losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path))
+    values: dict[str, Any] = {
+        "seed": kurfile.seed or 0,
+        **data.sections,
+        "encoder": {"name": "layers", "layers": kurfile.layers().value, "output": loss.output},
+        "train": {
+            "epochs": epochs,
+            "weight_decay": 0.0,
+            "warmup": 0.0,
+            "ema": 0.0,
+            "loss_per": "utterance",
+            "sortagrad": False,
+            "show": 0,  # the hook 'transcript' shows them
+            "batches": provider.read(train).batches(data.bucket),
+            **optimizer.read(train.get("optimizer")).options(),
+        },
+    }
+    for each in ours:
+        config.override(values, each)
+    with placing(kurfile):
+        return experiments.from_plain(values, PLACE)
+
+
+@contextmanager
+def placing(kurfile: Kurfile) -> Iterator[None]:
+    """Gives the faults of the experiment the Kurfile's lines."""
+    try:
+        yield
+    except Faults as error:
+        raise Faults([placed(each, kurfile) for each in error.faults]) from error
+    except ConfigError as error:
+        raise placed(error, kurfile) from error
+
+
+def placed(fault: DstoolkitError, kurfile: Kurfile) -> DstoolkitError:
+    """A fault of ``encoder.layers[3].convolution`` at its line; others as dstoolkit's options."""
+    inside = fault.where.removeprefix(f"{PLACE}: ")
+    if inside == fault.where or not isinstance(fault, ConfigError):
+        return fault
+    layers = kurfile.layers()
+    if inside.startswith("encoder"):
+        where = layers.locate(inside.removeprefix("encoder").removeprefix(".layers"))
+    else:
+        where = f"{kurfile.path}: experiment.{inside}"
+    return ConfigError(where, fault.found, fault.expected, fault.advice)
+
+
+def initial(train: Node, validate: Node | None, places: Places, force: bool) -> Path | None:
+    """The weights to begin with. A copy, since the file may be the one that the best weights go to; a training that
+    was begun goes on with its copy."""
+    said, copy = weights.of_training(train, validate), places.work / INITIAL
+    if not force and (places.exp / setup.BEGUN).exists():
+        return copy if copy.exists() else None
+    stamp.remove(copy)
+    if said.initial is None:
+        return None
+    node = train.get("weights")
+    path = weights.check_file(weights.located(said.initial, node), node)
+    if path.exists():
+        with stamp.building(copy, folder=False) as partial:
+            shutil.copyfile(path, partial)
+        return copy
+    if said.must_exist:
+        raise node.fault(f"no file '{path}'", "expected weights, as must_exist says", at=("initial",))
+    return None
+
+
+def aim(length: stopping.Length, places: Places, force: bool) -> int:
+    """How many epochs the experiment has after this call. A call that was interrupted has the same aim again."""
+    path, said = places.work / AIM, config.plain(length)
+    begun = not force and (places.exp / setup.BEGUN).exists()
+    finished = begun and (places.exp / stamp.STAMP).exists()
+    found = json.loads(path.read_text(encoding="utf-8")) if begun and path.exists() else {}
+    if begun and not finished and found.get("length") == said:
+        return int(found["epochs"])
+    done = len(read_metrics(places.exp / "metrics.jsonl")) if begun else 0
+    epochs = max(length.epochs, done) if length.total else done + length.epochs
+    stamp.write_text(path, json.dumps({"length": said, "epochs": epochs}) + "\n")
+    return epochs
+
+
+def extend(folder: Path, wanted: Experiment, sources: setup.Sources) -> None:
+    """Let what was trained before go on to another number of epochs, where all else is the same.
+
+    The learning rates of Kurfiles depend on the step alone, so the result is that of so many epochs from the start.
+    """
+    if not (folder / setup.BEGUN).exists():
+        return
+    sources.check()
+    begun, aimed = setup.read_begun(folder), setup.made_from(wanted, sources)
+    settings = {**begun.config, "train": {**begun.config.get("train", {}), "epochs": wanted.train.epochs}}
+    moved = stamp.Stamp(begun.command, settings, begun.inputs)
+    if stamp.differences(begun, aimed) and not stamp.differences(moved, aimed):
+        stamp.remove(folder / stamp.STAMP)
+        stamp.write_text(folder / setup.BEGUN, json.dumps(moved.as_dict(), indent=1, sort_keys=True) + "\n")
+        stamp.write_text(folder / "config.yaml", config.dump(config.plain(wanted)))
+
+
+def watch(kurfile: Kurfile, epochs: int) -> Watch:
+    """What is to be written, shown and sent while it trains."""
+    train, validate = sections.needed(kurfile, "train"), kurfile.section("validate")
+    said, best_valid = weights.of_training(train, validate), weights.of_validation(validate)
+    saved, log = weights.checkpoint(train), sections.log(train)
+    keepers: list[Best | Latest | Log] = []
+    if best_valid and validate is not None:
+        keepers.append(Best(target(best_valid, validate, "weights"), "dev_loss"))
+    if said.best:
+        keepers.append(Best(target(said.best, train, "weights"), "train_loss"))
+    if said.last:
+        keepers.append(Latest(target(said.last, train, "weights")))
+    if saved:
+        keepers.append(Latest(target(saved.path, train, "checkpoint"), saved.epochs))
+    if log:
+        keepers.append(Log(weights.located(log, train.get("log"))))
+    return Watch(keepers, hooks.read(train, "train"), hooks.read(validate, "validate"), epochs)
+
+
+def target(text: str, section: Node, key: str) -> Path:
+    """A file to write weights to. Raises ConfigError for a folder."""
+    node = section.get(key)
+    return weights.check_file(weights.located(text, node), node)
