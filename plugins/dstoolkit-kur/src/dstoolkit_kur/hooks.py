@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 import click
 
@@ -20,7 +20,7 @@ from dstoolkit_kur import slack
 from dstoolkit_kur.node import Node
 from dstoolkit_kur.weights import located
 
-Rows = Mapping[str, tuple[Optional[str], str]]  # utterance -> truth (None: not known), prediction
+Rows = Mapping[str, tuple[str | None, str]]  # utterance -> truth (None: not known), prediction
 History = Sequence[Mapping[str, Any]]  # the lines of metrics.jsonl, an epoch each
 
 

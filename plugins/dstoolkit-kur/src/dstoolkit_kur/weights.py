@@ -14,7 +14,7 @@ from dstoolkit_kur.node import Node
 
 
 def located(text: str, node: Node) -> Path:
-    """A path that ``node`` says, with ``~`` and ``$NAME`` put in; a relative one is relative to the file of the node."""
+    """A path that ``node`` says, with ``~`` and ``$NAME`` put in; a relative one is relative to its file."""
     return Path(node.mark.file).absolute().parent / os.path.expandvars(os.path.expanduser(text))
 
 
