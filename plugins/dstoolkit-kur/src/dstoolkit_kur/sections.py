@@ -7,9 +7,10 @@ from typing import Any
 
 from dstoolkit import config
 from dstoolkit.errors import ConfigError, DstoolkitError, Faults
-from dstoolkit_kur import hooks, losses, optimizer, provider, stopping, weights
+from dstoolkit_kur import hooks, losses, model, optimizer, provider, stopping, supplier, weights
 from dstoolkit_kur.kurfile import ACTIONS, Kurfile
 from dstoolkit_kur.node import Node
+from dstoolkit_kur.options import SpeechRecognition
 
 EVERY = ("data", "provider", "weights", "hooks")
 OPTIONS = {
@@ -32,8 +33,9 @@ def check(kurfile: Kurfile) -> None:
     """Everything that can be known before the data are. Raises ConfigError, or Faults with all faults at once."""
     train = kurfile.section("train") or Node({}, kurfile.tree.mark, ("train",))
     validate = kurfile.section("validate")
-    Faults.check(unknown(kurfile))
     together(
+        lambda: Faults.check(unknown(kurfile)),
+        lambda: network(kurfile),
         lambda: backend(kurfile),
         lambda: optimizer.read(train.get("optimizer")),
         lambda: provider.read(train),
@@ -53,12 +55,22 @@ def used(kurfile: Kurfile, name: str) -> None:
     section = kurfile.section(name)
     if section is None:
         return
-    together(lambda: hooks.read(section, name))
+    readers: list[Callable[[], Any]] = [lambda: hooks.read(section, name)]
+    readers.append(lambda: supplier.supplier(section).build(SpeechRecognition))
     if name != "train":
-        provider.read_whole(section)
+        readers.append(lambda: provider.read_whole(section))
     if name in ("test", "evaluate"):
-        weights.of_use(section)
-        hooks.destination(section)
+        readers += [lambda: weights.of_use(section), lambda: hooks.destination(section)]
+    together(*readers)
+
+
+def network(kurfile: Kurfile) -> None:
+    """Whether the layers fit together; nothing is computed, and no memory taken."""
+    import torch
+
+    loss = losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path))
+    with torch.device("meta"):
+        model.build(kurfile, output=loss.output)
 
 
 def unknown(kurfile: Kurfile) -> Iterable[DstoolkitError]:
