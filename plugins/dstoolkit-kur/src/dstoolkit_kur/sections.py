@@ -46,7 +46,7 @@ def check(kurfile: Kurfile) -> None:
         lambda: log(train),
         lambda: losses.check_input(kurfile.layers()),
         lambda: losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path)),
-        *(lambda name=name: used(kurfile, name) for name in ACTIONS),  # type: ignore[misc]
+        *(lambda name=name: used(kurfile, name) for name in ACTIONS),
     )
 
 

@@ -71,8 +71,8 @@ def transcribe(source: Source, out: Path, force: bool) -> None:
     places = ctm.places(source.data, archive.utterance_ids)
     with stamp.building(out, made) as partial, Writer(partial, places) as writer:
         with closing(task.all()) as results:
-            for batch, found in results:
-                for at, hypotheses in zip(batch.tolist(), found, strict=True):
+            for batch, several in results:
+                for at, hypotheses in zip(batch.tolist(), several, strict=True):
                     writer.add(archive.utterance_ids[at], hypotheses)
         writer.finish()
     click.echo(f"{out}: {len(archive)} utterances transcribed")
