@@ -1,0 +1,96 @@
+"""A Kurfile of tones trained, gone on with, tested and evaluated, by the commands."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from dstoolkit_kur import training
+
+from dstoolkit.cli.main import main
+from dstoolkit.errors import DstoolkitError
+from dstoolkit.pipeline import checkpoint
+
+TRAIN = """\
+epochs: {number: 2, mode: total}
+provider: {batch_size: 4, sortagrad: duration}
+optimizer: {learning_rate: 5e-3}
+weights: {initial: given.pt, best: best.pt, last: last.pt}
+checkpoint: saved.pt
+log: log
+"""
+
+
+def run(*arguments):
+    result = CliRunner().invoke(main, [str(each) for each in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.slow
+def test_train_again_more_test_evaluate(write, data):
+    path = write(TRAIN, ("test:\n", "test:\n  weights: last.pt\n  hooks: [transcript]\n"))
+    exp = data / "exp/tones"
+    run("train", path, "--device", "cpu")
+    assert len((data / "log/metrics.jsonl").read_text().splitlines()) == 2
+    assert "already done" in run("train", path, "--device", "cpu")
+
+    output = run("train", path, "--device", "cpu", "--set", "train.epochs.number=3")
+    assert "going on after epoch 2 of 3" in output
+    last = checkpoint.load(data / "last.pt")["weights"]
+    trained = checkpoint.load(exp / "last.pt")["model"]
+    assert all((last[name] == trained[name]).all() for name in trained)
+
+    tested = run("test", path, "--device", "cpu")
+    assert "WER" in tested and "interval" in tested and "Truth:" in tested
+    score = json.loads((exp / "test/wer.json").read_text())
+    assert score["wer"]["reference_length"] == sum(len(row["text"].split()) for row in rows(data))
+
+    run("evaluate", path, "--device", "cpu")
+    found = json.loads((data / "out.json").read_text())
+    assert {each["utterance"]: each["truth"] for each in found} == {row["uuid"]: row["text"] for row in rows(data)}
+
+
+@pytest.mark.slow
+def test_epochs_gone_on_with_are_those_of_one_training(write, data):
+    path = write(TRAIN)
+    run("train", path, "--device", "cpu")
+    run("train", path, "--device", "cpu", "--set", "train.epochs.number=3")
+    parts = checkpoint.load(data / "exp/tones/last.pt")["model"]
+    run("train", path, "--device", "cpu", "--set", "train.epochs.number=3", "--force")
+    whole = checkpoint.load(data / "exp/tones/last.pt")["model"]
+    assert all((parts[name] == whole[name]).all() for name in whole)
+
+
+@pytest.mark.slow
+def test_initial_weights_and_additional_epochs(write, data):
+    """Begun with the weights of another training; each call adds an epoch."""
+    run("train", write(TRAIN), "--device", "cpu")
+    (data / "best.pt").rename(data / "given.pt")
+    rate = "train.optimizer.learning_rate=1e-12"
+    path = write(TRAIN.replace("{number: 2, mode: total}", "1"))
+    run("train", path, "--device", "cpu", "--force", "--set", rate)
+    given, now = (checkpoint.load(data / name)["weights"] for name in ("given.pt", "last.pt"))
+    assert all((given[name] - now[name]).abs().max() < 1e-6 for name in given)
+    (data / "given.pt").unlink()  # the training has its copy
+    assert "going on after epoch 1 of 2" in run("train", path, "--device", "cpu", "--set", rate)
+
+
+def test_other_files_are_not_ours(tmp_path):
+    (tmp_path / "conf.yaml").write_text("encoder: deepspeech\n")
+    (tmp_path / "notes.txt").write_text("model: x\n")
+    for name in ("conf.yaml", "notes.txt"):
+        assert training.train_file(tmp_path / name, [], "cpu", False) is None
+
+
+def test_weights_that_must_exist(write, data):
+    path = write("weights: {initial: given.pt, must_exist: yes}")
+    kurfile, _ = training.load(path, [])
+    with pytest.raises(DstoolkitError, match=r"train.weights.initial: no file .*given.pt.*expected weights"):
+        train, validate = kurfile.section("train"), kurfile.section("validate")
+        training.initial(train, validate, training.Places.of(path), False)
+
+
+def rows(data):
+    return [json.loads(line) for line in (data / "dev/data.jsonl").read_text().splitlines()]

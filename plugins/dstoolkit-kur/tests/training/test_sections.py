@@ -1,0 +1,199 @@
+"""What each option of a Kurfile's sections comes to, and what is refused with its line; nothing is trained here."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from dstoolkit_kur import hooks, optimizer, provider, sections, stopping, training, weights
+from dstoolkit_kur.kurfile import Kurfile
+from dstoolkit_kur.supplier import Data
+
+from dstoolkit.errors import DstoolkitError
+
+SECTIONS = {"features": "spectrogram", "tokenizer": {"name": "characters", "characters": "abcdefg "}}
+
+
+def came_to(kurfile, tmp_path, epochs=2, ours=()):
+    made = training.experiment(kurfile, Data(tmp_path, tmp_path, SECTIONS, 0.5, 0), epochs, ours)
+    return made.train
+
+
+def test_the_original_training_is_free_of_what_kur_did_not_do(kurfile, tmp_path):
+    train = came_to(kurfile(), tmp_path)
+    assert (train.ema, train.warmup, train.weight_decay, train.clip, train.loss_per) == (0, 0, 0, 0, "utterance")
+    assert (train.optimizer.name, train.lr, train.scheduler.name) == ("adam", 1e-3, "constant")
+    assert (train.batches.size, train.batches.order, train.batches.bucket) == (32, "shuffled", 0.5)
+    assert not train.sortagrad
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ("optimizer: sgd", "sgd", {"lr": 0.01, "momentum": 0.0, "nesterov": False, "schedule": "constant"}),
+        (
+            "optimizer: {name: sgd, nesterov: yes, momentum: 0.9, learning_rate: 2e-4, decay: 0.1, clip: {norm: 100}}",
+            "sgd",
+            {"lr": 2e-4, "momentum": 0.9, "nesterov": True, "schedule": "inverse", "clip": 100.0},
+        ),
+        ("optimizer: {name: sgd, nesterov: yes}", "sgd", {"nesterov": False}),
+        ("optimizer: {name: rmsprop, rho: 0.8, clip: {abs: 3}}", "rmsprop", {"alpha": 0.8, "clip_value": 3.0}),
+        ("optimizer: {name: adadelta}", "adadelta", {"lr": 1.0, "rho": 0.95}),
+        ("optimizer: {learning_rate: 5}", "adam", {"lr": 5.0, "betas": [0.9, 0.999]}),
+    ],
+)
+def test_optimizers(kurfile, tmp_path, text, name, expected):
+    train = came_to(kurfile(text), tmp_path)
+    found = {**train.optimizer.options, "lr": train.lr, "schedule": train.scheduler.name}
+    found |= {"clip": train.clip, "clip_value": train.clip_value}
+    assert train.optimizer.name == name
+    assert {key: found[key] for key in expected} == expected
+    assert optimizer.KINDS.keys() == {"adam", "sgd", "rmsprop", "adadelta"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sortagrad: duration", {"order": "shuffled", "sorted_epochs": 1, "sort_by": "length"}),
+        ("sort_by: transcript_length, shuffle_after: 2", {"sorted_epochs": 2, "sort_by": "text"}),
+        ("sort_by: duration, randomize: no, reverse: yes", {"order": "sorted", "reverse": True, "sorted_epochs": 0}),
+        ("randomize: no", {"order": "given"}),
+        ("batch_size: 3, num_batches: 5, force_batch_size: yes", {"size": 3, "most": 5, "full": True}),
+    ],
+)
+def test_providers(kurfile, tmp_path, text, expected):
+    batches = came_to(kurfile(f"provider: {{{text}}}"), tmp_path).batches
+    assert {key: getattr(batches, key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("", stopping.Length()),
+        ("epochs: 7", stopping.Length(7, False)),
+        ("epochs: {number: 7, mode: total}", stopping.Length(7, False, True)),
+        ("stop_when: {epochs: 4}\nepochs: 7", stopping.Length(4, False)),
+        ("stop_when: {epochs: infinite, mode: total}", stopping.Length(total=True)),
+        ("epochs: .inf", stopping.Length()),
+    ],
+)
+def test_lengths(kurfile, text, length):
+    assert stopping.read(kurfile(text).section("train")) == length
+
+
+@pytest.mark.parametrize(
+    ("train", "validate", "expected"),
+    [
+        ("weights: w", "", (weights.Weights("w", best="w"), None)),
+        ("weights: w", "weights: v", (weights.Weights("w"), "v")),
+        ("weights: {initial: a, must_exist: yes, last: b}", "weights: {best: v}", (weights.Weights("a", True, None, "b"), "v")),
+        ("weights:", "weights: null", (weights.Weights(), None)),
+    ],
+)  # fmt: skip
+def test_weights(kurfile, train, validate, expected):
+    found = kurfile(train, ("validate:\n", f"validate:\n  {validate}\n"))
+    section = found.section("validate")
+    assert (weights.of_training(found.section("train"), section), weights.of_validation(section)) == expected
+
+
+@pytest.mark.parametrize(
+    ("train", "told"),
+    [
+        ("epohcs: 3", "train.epohcs: no such option; did you mean 'epochs'?"),
+        ("stop_when: {elapsed: {hours: 1}}", "train.stop_when.elapsed: a limit on time is not supported yet"),
+        ("stop_when: {mode: totle}", "train.stop_when.mode: 'totle'; did you mean 'total'?"),
+        ("epochs: 0", "train.epochs: 0; expected how many epochs"),
+        ("optimizer: {name: sgdd}", "train.optimizer.name: 'sgdd'; did you mean 'sgd'?"),
+        ("optimizer: {momentum: 0.9}", "train.optimizer.momentum: no such option"),
+        ("optimizer: {clip: {norm: 0}}", "train.optimizer.clip: norm is 0; expected above 0"),
+        ("provider: {batch_sise: 3}", "train.provider.batch_sise: no such option; did you mean 'batch_size'?"),
+        ("provider: {sort_by: duraton}", "train.provider.sort_by: 'duraton'"),
+        ("provider: {shuffle_after: 2}", "train.provider: shuffle_after without sort_by is not supported yet"),
+        ("provider: {sortagrad: duration, sort_by: duration}", "train.provider: sortagrad stands for"),
+        ("weights: {worst: w}", "train.weights.worst: no such option; did you mean 'best'?"),
+        ("checkpoint: {minutes: 3}", "train.checkpoint.minutes: checkpoints within an epoch are not supported yet"),
+        ("checkpoint: {epochs: 3, validation: yes}", "train.checkpoint.validation: validation at checkpoints is not"),
+        ("checkpoint: {path: w}", "train.checkpoint: says not how often"),
+        ("log: {name: binary, path: log}", "train.log.name: the log 'binary' is not supported yet"),
+        ("hooks: [transcript]", "train.hooks[0]: no hook 'transcript' of 'train'; expected in: validate"),
+        ("hooks: [plott]", "train.hooks[0]: no hook 'plott' of 'train'; did you mean 'plot'?"),
+        ("hooks: [{slack: {channel: x, token: t}}]", "train.hooks[0].slack: uploads of files"),
+        ("hooks: [{slack: {channel: x, url: file:///etc}}]", "train.hooks[0].slack: no url of a webhook"),
+        ("hooks: [plot]", "train.hooks[0]: nothing to draw"),
+    ],
+)
+def test_refused_with_its_line(write, train, told):
+    path = write(train)
+    with pytest.raises(DstoolkitError) as error:
+        sections.check(Kurfile.load(path))
+    line = path.read_text().splitlines().index(f"  {train.splitlines()[0]}") + 1
+    assert str(error.value).startswith(f"{path}:{line}: {told}")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("target: asr", "target: ars"), "loss[0].target: the model has no output 'ars'; did you mean 'asr'?"),
+        (("relative_to: utterance", "relative_to: asr"), "loss[0].relative_to: relative to 'asr' is not supported yet"),
+        (("output: transcript}", "output: transcrpt}"), "loss[0].output: the data have no source 'transcrpt'; did you"),
+        (("output: transcript}", "output: duration}"), "loss[0].output: 'duration'; expected 'transcript'"),
+        (("name: ctc", "weight: 2, name: ctc"), "loss[0].weight: a weight of 2 is not supported yet"),
+        (("name: ctc", "name: mean_squared_error"), "loss[0].name: the loss 'mean_squared_error' is not supported"),
+        (("input: utterance", "input: images"), "model[0].input: the data have no 'images' for an input"),
+        (("kernels: 16", "kernal: 16"), "model[1].convolution.kernal: no such option; did you mean 'kernels'?"),
+        (("evaluate:\n", "evaluate:\n  destnation: x\n"), "evaluate.destnation: no such option; did you mean"),
+    ],
+)
+def test_refused_elsewhere(kurfile, change, told):
+    with pytest.raises(DstoolkitError) as error:
+        sections.check(kurfile("", change))
+    assert told in str(error.value)
+
+
+def test_all_faults_are_told_at_once(kurfile):
+    with pytest.raises(DstoolkitError) as error:
+        sections.check(kurfile("epohcs: 1\nhooks: [x]", ("target: asr", "target: ars")))
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_overrides(write, tmp_path):
+    path = write("optimizer: {name: sgd}")
+    given = [
+        "train.optimizer.learning_rate=0.5",
+        "experiment.train.workers=2",
+        "train.data[0].speech_recognition.path=z",
+    ]
+    kurfile, ours = training.load(path, given)
+    train = came_to(kurfile, tmp_path, ours=ours)
+    assert (train.lr, train.workers, train.optimizer.name) == (0.5, 2, "sgd")
+    assert kurfile.section("train").get("data", 0, "speech_recognition", "path").content == "z"
+    with pytest.raises(DstoolkitError, match="no element"):
+        Kurfile.load(path, ["train.data[3].x=1"])
+    with pytest.raises(DstoolkitError, match="no such section"):
+        Kurfile.load(path, ["trian.epochs=1"])
+
+
+def test_providers_of_other_sections_take_no_part_of_the_data(kurfile):
+    with pytest.raises(DstoolkitError, match=r"test.provider.num_batches: a part of the data is not supported yet"):
+        provider.read_whole(kurfile("", ("test:\n", "test:\n  provider: {num_batches: 2}\n")).section("test"))
+
+
+@pytest.mark.parametrize(("options", "name"), [("{path: o.json}", "o.json"), ("{path: o, format: pkl}", "o")])
+def test_output_writes_all_predictions(kurfile, tmp_path, options, name):
+    found = kurfile("", ("validate:\n", f"validate:\n  hooks: [{{output: {options}}}]\n"))
+    hooks.read(found.section("validate"), "validate")[0].predicted({"u2": ("b", "bb"), "u1": (None, "a")})
+    content = (tmp_path / name).read_bytes()
+    rows = json.loads(content) if name.endswith("json") else pickle.loads(content)
+    assert rows == [
+        {"utterance": "u1", "prediction": "a", "truth": None},
+        {"utterance": "u2", "prediction": "bb", "truth": "b"},
+    ]
+
+
+def test_transcript_and_text_print_the_first_utterance(kurfile, capsys):
+    found = kurfile("", ("validate:\n", "validate:\n  hooks: [transcript, text]\n"))
+    for hook in hooks.read(found.section("validate"), "validate"):
+        hook.predicted({"u2": ("b", "bb"), "u1": ("c", "a")})
+    said = 'Prediction: "a"\nTruth: "c"\n'
+    assert capsys.readouterr().out == f"{said}Input: u1\n{said}"
