@@ -87,10 +87,10 @@ def test_lengths(kurfile, text, length):
     [
         ("weights: w", "", (weights.Weights("w", best="w"), None)),
         ("weights: w", "weights: v", (weights.Weights("w"), "v")),
-        ("weights: {initial: a, must_exist: yes, last: b}", "weights: {best: v}", (weights.Weights("a", True, None, "b"), "v")),
+        ("weights: {initial: a, last: b}", "weights: {best: v}", (weights.Weights("a", last="b"), "v")),
         ("weights:", "weights: null", (weights.Weights(), None)),
     ],
-)  # fmt: skip
+)
 def test_weights(kurfile, train, validate, expected):
     found = kurfile(train, ("validate:\n", f"validate:\n  {validate}\n"))
     section = found.section("validate")
@@ -111,7 +111,7 @@ def test_weights(kurfile, train, validate, expected):
         ("provider: {sort_by: duraton}", "train.provider.sort_by: 'duraton'"),
         ("provider: {shuffle_after: 2}", "train.provider: shuffle_after without sort_by is not supported yet"),
         ("provider: {sortagrad: duration, sort_by: duration}", "train.provider: sortagrad stands for"),
-        ("weights: {worst: w}", "train.weights.worst: no such option; did you mean 'best'?"),
+        ("weights: {inital: w}", "train.weights.inital: no such option; did you mean 'initial'?"),
         ("checkpoint: {minutes: 3}", "train.checkpoint.minutes: checkpoints within an epoch are not supported yet"),
         ("checkpoint: {epochs: 3, validation: yes}", "train.checkpoint.validation: validation at checkpoints is not"),
         ("checkpoint: {path: w}", "train.checkpoint: says not how often"),
