@@ -12,18 +12,19 @@ from torch import Tensor, nn
 class CTCModel(nn.Module):
     """``encoder`` is any registered encoder; ``vocab`` counts the tokens, the blank included.
 
-    Raises ValueError where the encoder ends in logits itself, of another number of tokens.
+    An encoder that ends in logits itself may end in more than there are tokens: ``spare`` many are then left out.
+    Raises ValueError where it ends in fewer.
     """
 
     def __init__(self, encoder: nn.Module, vocab: int) -> None:
         super().__init__()
         self.encoder = encoder
         dim: int = encoder.output_dim  # type: ignore[assignment]
-        self.dense: nn.Module = nn.Linear(dim, vocab)
-        if getattr(encoder, "ends_in_logits", False):
-            if dim != vocab:
-                raise ValueError(f"the network ends in {dim} values; the vocabulary has {vocab} tokens with the blank")
-            self.dense = nn.Identity()
+        whole = getattr(encoder, "ends_in_logits", False)
+        if whole and dim < vocab:
+            raise ValueError(f"the network ends in {dim} values; the vocabulary has {vocab} tokens with the blank")
+        self.spare = dim - vocab if whole else 0
+        self.dense: nn.Module = First(vocab) if whole else nn.Linear(dim, vocab)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor | list[Tensor], Tensor]:
         """``(batch, frames, dim)``, ``(batch,)`` -> logits ``(batch, output_frames, vocab)``, ``(batch,)``.
@@ -38,3 +39,14 @@ class CTCModel(nn.Module):
         """Natural-log probabilities in the same shapes, in float32. Call in ``eval`` mode."""
         logits, lengths = self(frames, lengths)
         return logits.float().log_softmax(dim=2), lengths
+
+
+class First(nn.Module):
+    """The first ``count`` values of the last axis."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values[..., : self.count]

@@ -172,6 +172,11 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
         inspect(archive, vocabulary, texts)
     train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
+    if model.spare:
+        ends = vocabulary.size + model.spare
+        warn(
+            f"the network ends in {ends} values, the vocabulary in {vocabulary.size}: the last {model.spare} are not used"
+        )
     if sources.weights is not None:
         begin_with(model, sources.weights)
     leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ class LayersConfig:
     """The network's description.
 
     layers: the layers, one after another (docs/layers.md). Where they end in ``softmax``, they are the whole network,
-        with as many values as the vocabulary has tokens, the blank included; otherwise a dense layer follows.
+        with at least as many values as the vocabulary has tokens, the blank included; otherwise a dense layer follows.
     output: the name of the output to train, where the layers have several.
     """
 

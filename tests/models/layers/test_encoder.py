@@ -98,8 +98,11 @@ def test_a_network_that_ends_in_softmax_is_the_whole_network():
     logits, counts = model(frames, lengths)
     assert counts.tolist() == [25, 16]  # (60 - 11) // 2 + 1, without a margin
     torch.testing.assert_close(logits, encoder(frames, lengths)[0])
-    with pytest.raises(ValueError, match="ends in 29 values; the vocabulary has 28 tokens"):
-        CTCModel(encoder, 28)
+    smaller = CTCModel(encoder, 20)
+    assert (model.spare, smaller.spare) == (0, 9)
+    torch.testing.assert_close(smaller(frames, lengths)[0], logits[..., :20])
+    with pytest.raises(ValueError, match="ends in 29 values; the vocabulary has 30 tokens"):
+        CTCModel(encoder, 30)
 
 
 def test_faults_have_their_place_in_the_file():
