@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from dstoolkit_kur import training
 
-from dstoolkit.cli.main import main
+from dstoolkit.cli.main import cli
 from dstoolkit.errors import DstoolkitError
 from dstoolkit.pipeline import checkpoint
 
@@ -23,12 +23,11 @@ log: log
 
 
 def run(*arguments):
-    result = CliRunner().invoke(main, [str(each) for each in arguments])
-    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(cli, [str(each) for each in arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
     return result.output
 
 
-@pytest.mark.slow
 def test_train_again_more_test_evaluate(write, data):
     path = write(TRAIN, ("test:\n", "test:\n  weights: last.pt\n  hooks: [transcript]\n"))
     exp = data / "exp/tones"
@@ -53,7 +52,6 @@ def test_train_again_more_test_evaluate(write, data):
     assert {each["utterance"]: each["truth"] for each in found} == {row["uuid"]: row["text"] for row in rows(data)}
 
 
-@pytest.mark.slow
 def test_epochs_gone_on_with_are_those_of_one_training(write, data):
     path = write(TRAIN)
     run("train", path, "--device", "cpu")
@@ -64,7 +62,6 @@ def test_epochs_gone_on_with_are_those_of_one_training(write, data):
     assert all((parts[name] == whole[name]).all() for name in whole)
 
 
-@pytest.mark.slow
 def test_initial_weights_and_additional_epochs(write, data):
     """Begun with the weights of another training; each call adds an epoch."""
     run("train", write(TRAIN), "--device", "cpu")
