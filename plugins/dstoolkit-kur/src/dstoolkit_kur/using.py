@@ -83,6 +83,7 @@ def joined(source: Source, out: Path) -> dict[str, tuple[str | None, str]]:
     vocabulary, predictions = Vocabulary.load(source.exp / "tokenizer"), read_text(out / "text")
     text = source.data / "text"
     truths = read_text(text) if text.exists() else {}
+    truths = truths if any(truths.values()) else {}  # transcripts that are all empty are none
     if strange := [each for each in predictions if truths and each not in truths]:
         raise DataError(text, f"no text of utterance '{strange[0]}'", "expected one of each utterance")
     return {
@@ -94,7 +95,7 @@ def joined(source: Source, out: Path) -> dict[str, tuple[str | None, str]]:
 def score(rows: hooks.Rows, out: Path) -> None:
     """Print the totals, and write ``wer.txt`` and ``wer.json``, where the truth is known."""
     references = {name: truth for name, (truth, _) in rows.items() if truth is not None}
-    if not any(references.values()):
+    if not references:
         click.echo(f"{out}: no truth to score by")
         return
     report = wer.score(references, {name: rows[name][1] for name in references})

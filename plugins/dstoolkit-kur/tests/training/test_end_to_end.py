@@ -6,7 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from dstoolkit_kur import training
+from dstoolkit_kur import stopping, training
 
 from dstoolkit.cli.main import cli
 from dstoolkit.errors import DstoolkitError
@@ -20,6 +20,7 @@ weights: {initial: given.pt, best: best.pt, last: last.pt}
 checkpoint: saved.pt
 log: log
 """
+VALIDATE = "validate:\n  data: [{speech_recognition: {<<: *data, path: dev}}]\n"
 
 
 def run(*arguments):
@@ -73,6 +74,21 @@ def test_initial_weights_and_additional_epochs(write, data):
     assert all((given[name] - now[name]).abs().max() < 1e-6 for name in given)
     (data / "given.pt").unlink()  # the training has its copy
     assert "going on after epoch 1 of 2" in run("train", path, "--device", "cpu", "--set", rate)
+
+
+def test_no_validation_no_end_and_no_truth(write, data, monkeypatch):
+    """Validated on the training data, for as many epochs as there are without an end; then evaluated without truth."""
+    monkeypatch.setattr(stopping, "MANY", 1)
+    monkeypatch.setattr(stopping.Length.__init__, "__defaults__", (1, True, False))
+    path = write("provider: {batch_size: 4}", (VALIDATE, ""))
+    output = run("train", path, "--device", "cpu")
+    assert "the validation is of the training data" in output
+    assert "train says no number of epochs: 1 epochs" in output
+    silent = [json.dumps({**row, "text": ""}) + "\n" for row in rows(data)]
+    (data / "dev/data.jsonl").write_text("".join(silent))
+    assert "no truth to score by" in run("evaluate", path, "--device", "cpu")
+    found = json.loads((data / "out.json").read_text())
+    assert [each["truth"] for each in found] == [None, None]
 
 
 def test_other_files_are_not_ours(tmp_path):
