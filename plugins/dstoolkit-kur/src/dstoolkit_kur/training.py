@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ def train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -
         raise ConfigError(path, "several processes are not supported yet", "expected one, without torchrun")
     chosen_device = device_of(kurfile, device)
     places = Places.of(path)
+    watched = watch(kurfile)
     tell(kurfile, validate)
     data = supplier.supply(train, "train", places.work, kurfile.seed or 0, force=force)
     dev = data.folder
@@ -68,7 +69,7 @@ def train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -
     with placing(kurfile):
         if not force:
             extend(places.exp, made, sources)
-        with observing.watching(places.exp, watch(kurfile, made.train.epochs)):
+        with observing.watching(places.exp, replace(watched, epochs=made.train.epochs)):
             done = setup.train(places.exp, made, sources, chosen_device, force)
     if not done:
         click.echo(f"{places.exp}: already done")
@@ -209,8 +210,8 @@ def extend(folder: Path, wanted: Experiment, sources: setup.Sources) -> None:
         stamp.write_text(folder / "config.yaml", config.dump(config.plain(wanted)))
 
 
-def watch(kurfile: Kurfile, epochs: int) -> Watch:
-    """What is to be written, shown and sent while it trains."""
+def watch(kurfile: Kurfile) -> Watch:
+    """What is to be written, shown and sent while it trains. Raises ConfigError where a folder is in the way."""
     train, validate = sections.needed(kurfile, "train"), kurfile.section("validate")
     said, best_valid = weights.of_training(train, validate), weights.of_validation(validate)
     saved, log = weights.checkpoint(train), sections.log(train)
@@ -225,7 +226,7 @@ def watch(kurfile: Kurfile, epochs: int) -> Watch:
         keepers.append(Latest(target(saved.path, train, "checkpoint"), saved.epochs))
     if log:
         keepers.append(Log(weights.located(log, train.get("log"))))
-    return Watch(keepers, hooks.read(train, "train"), hooks.read(validate, "validate"), epochs)
+    return Watch(keepers, hooks.read(train, "train"), hooks.read(validate, "validate"))
 
 
 def target(text: str, section: Node, key: str) -> Path:

@@ -98,6 +98,13 @@ def test_other_files_are_not_ours(tmp_path):
         assert training.train_file(tmp_path / name, [], "cpu", False) is None
 
 
+def test_a_folder_in_the_place_of_weights_is_refused_before_any_work(write, data):
+    (data / "kept").mkdir()
+    with pytest.raises(DstoolkitError, match=r"train.checkpoint: '.*kept' is a folder"):
+        training.train_file(write("checkpoint: kept"), [], "cpu", False)
+    assert not (data / "data").exists()
+
+
 def test_weights_that_must_exist(write, data):
     path = write("weights: {initial: given.pt, must_exist: yes}")
     kurfile, _ = training.load(path, [])
