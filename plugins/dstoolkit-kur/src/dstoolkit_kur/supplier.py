@@ -43,9 +43,8 @@ class Data:
 
     folder: a Kaldi data directory, with ``features.h5``. tokenizer: the folder of a trained tokenizer. sections: those
     of an experiment that follow from the data, ``features``, ``tokenizer``, ``cmvn`` and ``text``. bucket: seconds to
-    whose multiples Kur pads its batches; 0: none. It is handed on as it was said: batches here are made of utterances
-    of like length, and their padding changes no result. dropped: utterances of the data that ``min_duration``,
-    ``max_duration`` and ``samples`` leave out.
+    whose multiples batches are padded, ``train.batches.bucket``; 0: none. dropped: utterances of the data that
+    ``min_duration``, ``max_duration`` and ``samples`` leave out.
     """
 
     folder: Path
