@@ -173,10 +173,8 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
     if model.spare:
-        ends = vocabulary.size + model.spare
-        warn(
-            f"the network ends in {ends} values, the vocabulary in {vocabulary.size}: the last {model.spare} are not used"
-        )
+        ends = f"the network ends in {vocabulary.size + model.spare} values, the vocabulary in {vocabulary.size}"
+        warn(f"{ends}: the last {model.spare} are not used")
     if sources.weights is not None:
         begin_with(model, sources.weights)
     leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]
