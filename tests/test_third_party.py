@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Our packages, what each provides, and why tests of the contract kit may be skipped in them.
 PACKAGES = {
     "quartz": ({"encoders": ["quartz"]}, set()),
-    "kur": ({"commands": ["kur"]}, set()),
+    "kur": ({"commands": ["evaluate", "kur", "test"]}, set()),
     "gammatone": ({"features": ["gammatone"], "augmentations": ["filter_augment"]}, {"reads audio"}),
 }
 
