@@ -35,7 +35,14 @@ class TranscribeCommand(Command):
 @click.command("transcribe")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("recordings", metavar="AUDIO...", nargs=-1, required=True)
-@click.option("--format", "form", default="text", type=click.Choice(["text", "json", "srt", "ctm"]), show_default=True)
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    type=click.Choice(["text", "json", "srt", "ctm"]),
+    show_default=True,
+    help="What to write of each file.",
+)
 @click.option("--segments", is_flag=True, help="Of text: a line for each segment, with its times in seconds.")
 @click.option("--out", metavar="FILE|FOLDER/", help="Where to write, in place of standard output.")
 @click.option("--channel", callback=channel, default="mix", metavar="N|mix", show_default=True, help="From 0, or mean.")

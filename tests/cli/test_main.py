@@ -220,7 +220,7 @@ def test_completion_scripts(shell: str) -> None:
 
 def test_completion_knows_the_commands() -> None:
     asks = {"_DSTOOLKIT_COMPLETE": "bash_complete", "COMP_WORDS": "dstoolkit t", "COMP_CWORD": "1"}
-    assert run(env=asks).stdout.split() == ["plain,tokenizer", "plain,train"]
+    assert run(env=asks).stdout.split() == ["plain,tokenizer", "plain,train", "plain,transcribe"]
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
