@@ -126,7 +126,9 @@ def test_our_package_installs_by_itself_and_passes_its_tests(
 ) -> None:
     provides, reasons = PACKAGES[name]
     unbuilt = shutil.ignore_patterns("build", "*.egg-info", "__pycache__", ".*")
-    project = shutil.copytree(ROOT / "plugins" / f"dstoolkit-{name}", tmp_path / "project", ignore=unbuilt)
+    place = f"plugins/dstoolkit-{name}"
+    project = shutil.copytree(ROOT / place, tmp_path / place, ignore=unbuilt)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")  # which a package's tests may compare with its options
     environment.install(project)
     assert environment.plugins()[name]["provides"] == provides
     told = environment.run("-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", project / "tests")
