@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from dstoolkit.cli import decode_tune
-from dstoolkit.cli.decode_common import FILE, FOLDER, decoder_for, experiments_decoder, keep, open_source, progress
+from dstoolkit.cli.decode_common import (
+    FILE,
+    FOLDER,
+    decoder_for,
+    decoder_options,
+    experiments_decoder,
+    keep,
+    open_source,
+    progress,
+)
 from dstoolkit.cli.groups import CommandWithSubcommands
 from dstoolkit.interfaces import Command
 
@@ -33,12 +42,7 @@ class DecodeCommand(Command):
 @click.argument("exp", type=FOLDER)
 @click.argument("data", type=FOLDER)
 @click.option("--out", type=FOLDER, required=True, help="Folder for text, nbest.jsonl and ctm.")
-@click.option("--config", "config_path", type=FILE, help="YAML file whose section 'decoder' counts.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="decoder=NAME or decoder.OPTION=VALUE.")
-@click.option("--lm", type=FILE, help="Language model, an ARPA file, for the decoder 'beam'.")
-@click.option("--alpha", type=float, help="Its weight.")
-@click.option("--beta", type=float, help="What each word adds to the score.")
-@click.option("--beam", type=int, help="Hypotheses that 'beam' keeps at each frame.")
+@decoder_options
 @click.option("--nbest", type=int, help="Hypotheses of each utterance to write.")
 @click.option("--outputs", type=FILE, help="Keep the network's outputs in this file, or take them from there.")
 @click.option("--nj", type=click.IntRange(min=1), default=1, show_default=True, help="Processes, on a CPU.")

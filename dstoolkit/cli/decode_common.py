@@ -17,6 +17,23 @@ if TYPE_CHECKING:
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
+SET_HELP = "decoder=NAME or decoder.OPTION=VALUE."
+
+
+def decoder_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that choose a decoder: ``config_path``, ``overrides``, ``lm``, ``alpha``, ``beta`` and ``beam``."""
+    for option in reversed(
+        (
+            click.option("--config", "config_path", type=FILE, help="YAML file whose section 'decoder' counts."),
+            click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=SET_HELP),
+            click.option("--lm", type=FILE, help="Language model, an ARPA file, for the decoder 'beam'."),
+            click.option("--alpha", type=float, help="Its weight."),
+            click.option("--beta", type=float, help="What each word adds to the score."),
+            click.option("--beam", type=int, help="Hypotheses that 'beam' keeps at each frame."),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def open_source(exp: Path, data: Path, device: str, nj: int) -> Source:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dstoolkit.cli.decode_common import decoder_options
 from dstoolkit.cli.features import channel
 from dstoolkit.interfaces import Command
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from dstoolkit.pipeline.recognition import Recogniser
     from dstoolkit.pipeline.transcriber import Transcriber
     from dstoolkit.pipeline.transcript_files import Destination
-
-FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 class TranscribeCommand(Command):
@@ -48,12 +47,7 @@ class TranscribeCommand(Command):
 @click.option("--channel", callback=channel, default="mix", metavar="N|mix", show_default=True, help="From 0, or mean.")
 @click.option("--chunk", type=float, default=20.0, show_default=True, help="Seconds that the network hears at once.")
 @click.option("--overlap", type=float, default=2.0, show_default=True, help="Of them, at each end, not used.")
-@click.option("--config", "config_path", type=FILE, help="YAML file whose section 'decoder' counts.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="decoder=NAME or decoder.OPTION=VALUE.")
-@click.option("--lm", type=FILE, help="Language model, an ARPA file, for the decoder 'beam'.")
-@click.option("--alpha", type=float, help="Its weight.")
-@click.option("--beta", type=float, help="What each word adds to the score.")
-@click.option("--beam", type=int, help="Hypotheses that 'beam' keeps at each frame.")
+@decoder_options
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 def transcribe(
     model: Path,
