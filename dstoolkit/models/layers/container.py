@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -30,7 +31,7 @@ class Described:
     inner: tuple[Described, ...] = field(default=())
 
 
-class Container(nn.Module):
+class Container(nn.Module, ABC):
     """One layer. ``__init__`` raises ValueError where its options do not fit the shapes that come in.
 
     ``word`` names it in descriptions; a bare value there (``dense: 29``) stands for the option ``short``. ``holds`` is
@@ -56,8 +57,8 @@ class Container(nn.Module):
         """The first input's axis of frames."""
         return self.given[0].time
 
-    def forward(self, *signals: Signal) -> Signal:
-        raise NotImplementedError
+    @abstractmethod
+    def forward(self, *signals: Signal) -> Signal: ...
 
 
 class Unchanging(Container):

@@ -162,6 +162,9 @@ class Network(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor) -> Signal:
         """``(batch, frames, input_dim)``, ``(batch,)`` -> the output's values and lengths."""
         found = {DATA: Signal(frames, lengths)}
+        last = {source: at for at in self.order for source in self.sources[at]}  # who takes it for the last time
         for at in self.order:
             found[at] = self.layers[str(at)](*(found[source] for source in self.sources[at]))
+            for source in {each for each in self.sources[at] if last[each] == at}:
+                del found[source]  # its memory is free for the next layers, where no gradient wants it
         return found[self.end]
