@@ -6,6 +6,7 @@ learning rate ``learning_rate / (1 + decay * step)``.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(ABC):
     """What all have. learning_rate: of the first step. decay: of the learning rate, by step. clip: of gradients."""
 
     learning_rate: float = 1e-3
@@ -43,9 +44,9 @@ class Optimizer:
         if self.learning_rate <= 0 or self.decay < 0:
             raise ValueError("learning_rate must be above 0, decay 0 or more")
 
+    @abstractmethod
     def torch(self) -> dict[str, Any]:
         """dstoolkit's optimizer and its options."""
-        raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
         """Of dstoolkit's section ``train``."""
