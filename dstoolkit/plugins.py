@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -80,6 +81,11 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
+def canonical(distribution: str) -> str:
+    """A distribution's name as all its spellings have it (PyPA, "Names and normalization")."""
+    return re.sub("[-_.]+", "-", distribution).lower()
+
+
 class Registry:
     """All plugins of this process. Use ``load()``, which keeps one."""
 
@@ -103,7 +109,7 @@ class Registry:
         distribution = point.dist.name if point.dist else "unknown"
         entry = Entry(point.name, distribution, point.dist.version if point.dist else "", module=point.value)
         self.entries.append(entry)
-        if point.name in blocked or distribution in blocked:
+        if point.name in blocked or canonical(distribution) in {canonical(each) for each in blocked}:
             entry.status, entry.why = "blocked", f"named in {DISABLE}"
             return
         try:

@@ -134,7 +134,7 @@ def test_a_claim_to_our_name_is_no_way_in(registry):
         made.get("encoders", "deepspeech")
 
 
-@pytest.mark.parametrize("blocked", ["one", "toy-one", " one , other"])
+@pytest.mark.parametrize("blocked", ["one", "toy-one", "Toy_One", " one , other"])
 def test_blocking_by_entry_point_or_distribution(registry, monkeypatch, blocked):
     monkeypatch.setenv(plugins.DISABLE, blocked)
     made = registry(one=ENCODER.format(name="same"), two=ENCODER.format(name="same"))
