@@ -19,7 +19,7 @@ JITTER = 1.12
 
 @dataclass(frozen=True)
 class Batches:
-    """Option ``train.batches``: which batches an epoch has.
+    """Options ``train.batches`` and ``train.dev_batches``: which batches an epoch, or a validation, has.
 
     size: utterances in the batch of one optimizer step, all processes together; 0: as many as ``batch_seconds`` hold.
     most: an epoch ends after so many batches, the first of its order; 0: after all.
@@ -27,7 +27,8 @@ class Batches:
         ``sorted``: by length, shortest first; ``given``: as the archive has them.
     reverse: sorted and given orders are taken backwards, longest first.
     sorted_epochs: so many epochs at the beginning are sorted, whatever ``order`` says of the others.
-    sort_by: what sorted epochs go by: the ``length`` in frames, or of the ``text`` in target tokens.
+    sort_by: what sorted epochs go by: the ``length`` in frames, that of the ``text`` in target tokens, or the archive's
+        order, as ``given``.
     full: a batch of fewer utterances than ``size`` is left out.
     bucket: seconds; a batch is padded to a multiple of it, in validation too; 0: to its longest utterance.
     """
@@ -37,7 +38,7 @@ class Batches:
     order: Literal["like", "shuffled", "sorted", "given"] = "like"
     reverse: bool = False
     sorted_epochs: int = 0
-    sort_by: Literal["length", "text"] = "length"
+    sort_by: Literal["length", "text", "given"] = "length"
     full: bool = False
     bucket: float = 0.0
 

@@ -25,6 +25,7 @@ class TrainConfig:
     batch_seconds: seconds of features in the batch of one optimizer step, padding included, in all processes together;
         utterances of like length share a batch.
     batches: batches by count, their order, how many an epoch has.
+    dev_batches: the same of validations: which batches of the validation data each hears; by default all of it.
     accumulate: the batch is computed in so many parts, one after another, whose gradients are added up.
     min_seconds, max_seconds: shorter and longer training utterances are left out; 0: no limit.
     lr: peak learning rate.
@@ -51,6 +52,7 @@ class TrainConfig:
     epochs: int = 40
     batch_seconds: float = 32.0
     batches: Batches = field(default_factory=Batches)
+    dev_batches: Batches = field(default_factory=Batches)
     accumulate: int = 1
     min_seconds: float = 0.0
     max_seconds: float = 0.0
@@ -93,6 +95,8 @@ class TrainConfig:
             raise ValueError("batches.reverse is against sortagrad, shortest first; expected sortagrad false with it")
         if self.batches.sort_by != "length" and not (self.sortagrad or self.batches.sorts):
             raise ValueError("batches.sort_by is of sorted epochs; expected sortagrad, order sorted or sorted_epochs")
+        if self.dev_batches.sort_by != "length" and not self.dev_batches.sorts:
+            raise ValueError("dev_batches.sort_by is of sorted validations; expected order sorted or sorted_epochs")
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,11 @@ class Dataset:
         """
         options = options or Batches()
         lengths, jitter = self.heard(seed)
-        keys = lengths if options.sort_by == "length" else np.asarray([len(each) for each in self.targets])
+        keys = {
+            "length": lengths,
+            "text": np.asarray([len(each) for each in self.targets]),
+            "given": np.arange(len(lengths)),
+        }[options.sort_by]
         rng = None if seed is None or ordered else np.random.default_rng(seed)
         kept = self.kept
         return [kept[at] for at in plan(lengths[kept], budget, rng, jitter, options, keys[kept], self.multiple)]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dstoolkit.data.batches import Batches
 from dstoolkit.errors import DataError
 from dstoolkit.pipeline.experiment import TrainConfig
 from dstoolkit.training.dataset import Dataset, IntArray
@@ -24,6 +25,12 @@ class Order:
         """Of indices into the archive. Sorted in the first epoch (SortaGrad), and where ``batches`` say so."""
         wanted = self.options.batches
         return self.dataset.plan(self.budget, self.hearing(epoch), wanted, epoch <= wanted.sorted_epochs)
+
+    def validation(self, dev: Dataset, epoch: int) -> list[IntArray]:
+        """Of indices into the validation data's archive, as ``dev_batches`` say; by default all, shortest first."""
+        wanted = self.options.dev_batches
+        parts = wanted.most or wanted.order != "like"  # else all is heard, and no batch changes what is found
+        return dev.plan(self.budget, (self.seed, epoch) if parts else None, wanted, epoch <= wanted.sorted_epochs)
 
     def hearing(self, epoch: int) -> tuple[int, int] | None:
         """What the augmentation of an epoch is drawn by; None: there is none."""
@@ -47,9 +54,9 @@ class Order:
                     yield Plan(own, seed) if len(own) else Plan(part[:1], seed, weight=0)
 
 
-def check(dataset: Dataset, options: TrainConfig) -> None:
-    """Raises DataError where no batch of an epoch would be whole and others are left out."""
-    count, size = len(dataset.kept), options.batches.size
-    if options.batches.full and count < size:
-        expected = f"expected {size} or more for one batch, by train.batches.full"
-        raise DataError(dataset.archive.path, f"{count} utterances", expected, "lower train.batches.size")
+def check(dataset: Dataset, options: Batches, name: str) -> None:
+    """Raises DataError where no batch of an epoch would be whole and others are left out; ``name``: the option's."""
+    count, size = len(dataset.kept), options.size
+    if options.full and count < size:
+        expected = f"expected {size} or more for one batch, by {name}.full"
+        raise DataError(dataset.archive.path, f"{count} utterances", expected, f"lower {name}.size")

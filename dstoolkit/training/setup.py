@@ -20,6 +20,7 @@ import torch
 
 from dstoolkit import config, plugins, stamp
 from dstoolkit.data.archive import Archive
+from dstoolkit.data.batches import Batches
 from dstoolkit.data.datadir import read_text
 from dstoolkit.errors import ArchiveError, ConfigError, DataError, DstoolkitError, Faults, StampError, few
 from dstoolkit.features import cmvn as normalisation
@@ -41,6 +42,8 @@ from dstoolkit.training.trainer import Parts, Trainer
 BEGUN = "begun.json"
 # Options of the section train that do not change what comes out: a training may go on with others.
 NEUTRAL = ("workers", "checkpoint_minutes", "stop_after", "show")
+# Options of that section which came later: at their defaults they are no difference to trainings begun without them.
+LATER = {"dev_batches": Batches()}
 
 log = logging.getLogger("dstoolkit")
 
@@ -113,7 +116,8 @@ def train(folder: Path, experiment: Experiment, sources: Sources, device: str, f
 def made_from(experiment: Experiment, sources: Sources) -> stamp.Stamp:
     """The stamp: all that the result depends on, which ``NEUTRAL`` options and the device are not part of."""
     settings = config.plain(experiment)
-    settings["train"] = {name: value for name, value in settings["train"].items() if name not in NEUTRAL}
+    without = [*NEUTRAL, *(name for name, usual in LATER.items() if getattr(experiment.train, name) == usual)]
+    settings["train"] = {name: value for name, value in settings["train"].items() if name not in without}
     augmenting = {**experiment.augment.inputs(), **augmentations.inputs(experiment.augment.plugins)}
     more = {f"augment.{name}": path for name, path in augmenting.items()}
     if isinstance(experiment.cmvn, Whitening) and experiment.cmvn.statistics:
@@ -162,13 +166,13 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     vocabulary = Vocabulary.load(sources.tokenizer)
     check_vocabulary(experiment, vocabulary, sources.tokenizer)
     cmvn = normalisation.fitted(experiment.cmvn, archives[0])
+    bucket = experiment.train.batches.bucket
+    kinds = (experiment.augment, bucket), (Augment(), experiment.train.dev_batches.bucket or bucket)
     datasets = []
-    for archive, folder, augment in zip(
-        archives, (sources.train, sources.dev), (experiment.augment, Augment()), strict=True
-    ):
+    for archive, folder, (augment, padded) in zip(archives, (sources.train, sources.dev), kinds, strict=True):
         texts = read_text(folder / "text")
-        source, bucket = heard.source(archive, folder, cmvn, augment), experiment.train.batches.bucket
-        datasets.append(Dataset(source, texts, vocabulary, bucket))
+        source = heard.source(archive, folder, cmvn, augment)
+        datasets.append(Dataset(source, texts, vocabulary, padded))
         inspect(archive, vocabulary, texts)
     train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
@@ -178,7 +182,8 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
     if sources.weights is not None:
         begin_with(model, sources.weights)
     leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]
-    order.check(train, experiment.train)
+    order.check(train, experiment.train.batches, "train.batches")
+    order.check(dev, experiment.train.dev_batches, "train.dev_batches")
     loss, loss_options = plugins.choose("losses", experiment.loss)
     plugins.choose("decoders", experiment.decoder)  # not needed here, but faults of it are best known now
     decoder, decoder_options = plugins.choose("decoders", experiment.train.decoder)

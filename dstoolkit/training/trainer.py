@@ -207,7 +207,8 @@ class Trainer:
 
     def heard(self, model: CTCModel) -> Validation:
         parts = self.parts
-        return validate(model, parts.dev, parts.loss, parts.decoder, self.order.budget, self.world)
+        batches = self.order.validation(parts.dev, self.run.epoch + 1)
+        return validate(model, parts.dev, parts.loss, parts.decoder, batches, self.world)
 
     def finish_epoch(self, metrics: dict[str, Any], validation: Validation) -> None:
         """``best.pt`` where the averaged weights are the best so far by WER, then loss; ``last.pt`` always."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from dstoolkit.interfaces import Decoder, Loss
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.scoring.wer import score
-from dstoolkit.training.dataset import Batch, Dataset
+from dstoolkit.training.dataset import Batch, Dataset, IntArray
 from dstoolkit.training.distributed import World
 from dstoolkit.training.loading import Plan, stream
 
@@ -37,14 +38,22 @@ class _Part:
 
 @torch.no_grad()
 def validate(
-    model: CTCModel, dataset: Dataset, loss: Loss, decoder: Decoder, budget: int, world: World | None = None
+    model: CTCModel,
+    dataset: Dataset,
+    loss: Loss,
+    decoder: Decoder,
+    batches: Sequence[IntArray],
+    world: World | None = None,
 ) -> Validation:
-    """Run ``model`` (in eval mode) over ``dataset`` in batches of at most ``budget`` frames; processes share them."""
+    """Run ``model`` (in eval mode) over these ``batches`` of ``dataset``, which processes share.
+
+    Texts are in the order of the batches.
+    """
     world = world or World()
     device = next(model.parameters()).device
-    plans = [Plan(indices) for indices in dataset.plan(budget)]
-    with stream(dataset, plans[world.rank :: world.size], 0, device) as batches:
-        own = [_part(model, dataset, loss, decoder, batch.to(device)) for batch in batches]
+    plans = [Plan(indices) for indices in batches]
+    with stream(dataset, plans[world.rank :: world.size], 0, device) as heard:
+        own = [_part(model, dataset, loss, decoder, batch.to(device)) for batch in heard]
     parts = world.gather(own)
     ordered = [parts[at % world.size][at // world.size] for at in range(len(plans))]  # the same sum in any world
     hypotheses = {name: text for part in ordered for name, text in part.texts.items()}

@@ -141,6 +141,44 @@ def test_utterances_that_are_left_out_stay_out_and_most_are_others_each_epoch(co
     assert flat(ordered(data, order="given", size=4), 2) == kept.tolist()
 
 
+def test_epochs_in_the_archives_order_before_random_ones(corpus):
+    data = dataset(corpus)
+    found = ordered(data, size=8, order="shuffled", sorted_epochs=2, sort_by="given")
+    assert flat(found, 1) == flat(found, 2) == list(range(60))
+    assert flat(found, 3) != list(range(60))
+    assert flat(ordered(data, size=8, order="shuffled", sorted_epochs=1, sort_by="given", reverse=True), 1)[0] == 59
+
+
+def validations(data: Dataset, dev: Dataset, *epochs: int, **options) -> list[list[int]]:
+    """The utterances of ``dev`` that each epoch's validation hears, in order."""
+    found = Order(data, TrainConfig(batch_seconds=2, dev_batches=Batches(**options)), 7, World())
+    return [[at for batch in found.validation(dev, epoch) for at in batch.tolist()] for epoch in epochs]
+
+
+def test_a_validation_hears_all_by_default_and_shortest_first(corpus):
+    data = dataset(corpus, TEMPO)
+    found = Order(data, TrainConfig(batch_seconds=2), 7, World())
+    batches = [each.tolist() for each in found.validation(data, 4)]
+    assert batches == [each.tolist() for each in data.plan(round(2 / data.archive.frame_shift))]
+    assert batches == [each.tolist() for each in found.validation(data, 5)]
+
+
+def test_which_batches_a_validation_hears(corpus):
+    data = dataset(corpus)
+    one, two = validations(data, data, 1, 2, size=4, order="shuffled", most=3)
+    assert len(one) == len(two) == 12
+    assert set(one) != set(two)
+    assert validations(data, data, 1, 2, size=4, order="given", most=2) == [list(range(8))] * 2
+    assert validations(data, data, 3, size=4, order="given", reverse=True, most=1) == [[59, 58, 57, 56]]
+    shortest = np.argsort(data.lengths, kind="stable").tolist()
+    early, late = validations(data, data, 2, 3, size=4, order="shuffled", sorted_epochs=2, most=3)
+    assert early == shortest[:12]
+    assert set(late) != set(early)
+    assert len(validations(data, data, 1, size=7, order="given", full=True)[0]) == 56
+    liked = validations(data, data, 1, 2, size=5, most=2)  # of like length, and not the shortest ones each time
+    assert set(liked[0]) != set(liked[1])
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_bucket_pads_what_is_heard_and_its_halves(corpus, workers):
     data = dataset(corpus, TEMPO, bucket=0.3)
@@ -169,6 +207,7 @@ def test_a_bucket_pads_what_is_heard_and_its_halves(corpus, workers):
     [
         ({"batches": {"order": "sorted", "reverse": True}}, "batches.reverse is against sortagrad"),
         ({"sortagrad": False, "batches": {"sort_by": "text"}}, "batches.sort_by is of sorted epochs"),
+        ({"dev_batches": {"sort_by": "text"}}, "dev_batches.sort_by is of sorted validations"),
         ({"batches": {"size": -3}}, "train.batches: size is -3; expected 0 or more"),
     ],
 )
@@ -181,7 +220,7 @@ def test_options_that_contradict_each_other_are_refused(options, said):
 def test_full_batches_want_enough_utterances(corpus):
     data = dataset(corpus)
     data.keep(np.arange(7))
-    order.check(data, TrainConfig(batches=Batches(size=7, full=True)))
-    order.check(data, TrainConfig(batches=Batches(size=8)))
+    order.check(data, Batches(size=7, full=True), "train.batches")
+    order.check(data, Batches(size=8), "train.batches")
     with pytest.raises(DataError, match="7 utterances; expected 8 or more for one batch"):
-        order.check(data, TrainConfig(batches=Batches(size=8, full=True)))
+        order.check(data, Batches(size=8, full=True), "train.dev_batches")

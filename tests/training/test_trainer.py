@@ -13,6 +13,7 @@ import torch
 
 from dstoolkit.data.archive import Archive
 from dstoolkit.pipeline.vocabulary import Vocabulary
+from dstoolkit.scoring import wer
 from tests import toy
 
 
@@ -109,6 +110,31 @@ def test_an_observer_sees_the_predictions_and_saves_weights(corpus, tmp_path, ds
     last = torch.load(exp / "last.pt", weights_only=True)["average"]
     assert same(Recogniser.load(exp, name="own-2.pt").model.state_dict(), last)
     assert not same(Recogniser.load(exp, name="own-1.pt").model.state_dict(), last)
+
+
+def test_validation_of_some_batches_is_what_is_scored_and_shown(corpus, tmp_path, dstoolkit, monkeypatch):
+    """The figures are those of the batches heard, whose order the predictions have."""
+    from dstoolkit.training import trainer
+
+    validate, seen = trainer.validate, []
+    monkeypatch.setattr(trainer, "validate", lambda *given: seen.append(validate(*given)) or seen[-1])
+    options = ["--set", "train.epochs=2", "--set", "train.dev_batches={size: 2, order: given, reverse: true, most: 2}"]
+    dstoolkit(*toy.arguments(corpus, tmp_path / "exp", *options))
+    lines = [json.loads(line) for line in (tmp_path / "exp/metrics.jsonl").read_text().splitlines()]
+    texts = dict(line.split(" ", 1) for line in (corpus / "dev/text").read_text().splitlines())
+    for line, found in zip(lines, seen, strict=True):
+        assert list(found.references) == ["u005", "u004", "u003", "u002"]
+        assert found.references == {name: texts[name] for name in found.references}
+        assert line["dev_wer"] == pytest.approx(100 * wer.score(found.references, found.hypotheses).wer.rate)
+    begun = json.loads((tmp_path / "exp/begun.json").read_text())
+    assert begun["config"]["train"]["dev_batches"]["most"] == 2
+
+
+def test_options_that_came_later_are_no_difference_at_their_defaults(corpus, tmp_path, dstoolkit):
+    dstoolkit(*toy.arguments(corpus, tmp_path / "exp", "--set", "train.epochs=1"))
+    assert "dev_batches" not in json.loads((tmp_path / "exp/begun.json").read_text())["config"]["train"]
+    done = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", "--set", "train.epochs=1"))
+    assert "already" in done.output
 
 
 def test_another_configuration_is_refused_unless_forced(corpus, tmp_path, dstoolkit):
@@ -230,6 +256,9 @@ def test_full_batches_that_there_are_not_enough_utterances_for_are_refused(corpu
     options = ["--set", "train.batches={size: 100, full: true}"]
     refused = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", *options), status=2).output
     assert "24 utterances; expected 100 or more for one batch, by train.batches.full; lower train.bat" in refused
+    options = ["--set", "train.dev_batches={size: 7, full: true}"]
+    refused = dstoolkit(*toy.arguments(corpus, tmp_path / "exp", *options), status=2).output
+    assert "6 utterances; expected 7 or more for one batch, by train.dev_batches.full; lower train.dev_bat" in refused
     assert not (tmp_path / "exp").exists()
 
 
