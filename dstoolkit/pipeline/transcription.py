@@ -61,8 +61,11 @@ class Transcribe(Task):
     def __call__(self, batch: IntArray) -> list[list[Hypothesis]]:
         return transcribe(self.outputs, self.decoder, batch)
 
-    def all(self, jobs: int = 1) -> Generator[tuple[IntArray, Sequence[Sequence[Hypothesis]]], None, None]:
-        """Every utterance, batch by batch, in so many processes. Close it where it is not used up."""
-        batches = self.outputs.batches()
+    def all(
+        self, jobs: int = 1, batches: Sequence[IntArray] | None = None
+    ) -> Generator[tuple[IntArray, Sequence[Sequence[Hypothesis]]], None, None]:
+        """Every utterance, or those of ``batches``, batch by batch, in so many processes. Close it where it is not used
+        up."""
+        batches = self.outputs.batches() if batches is None else batches
         with closing(ordered_map(self, batches, jobs)) as results:
             yield from zip(batches, results, strict=True)

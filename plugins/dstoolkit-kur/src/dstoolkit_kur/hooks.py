@@ -20,7 +20,7 @@ from dstoolkit_kur import slack
 from dstoolkit_kur.node import Node
 from dstoolkit_kur.weights import located
 
-Rows = Mapping[str, tuple[str | None, str]]  # utterance -> truth (None: not known), prediction
+Rows = Mapping[str, tuple[str | None, str]]  # utterance -> truth (None: not known), prediction; in the order heard
 History = Sequence[Mapping[str, Any]]  # the lines of metrics.jsonl, an epoch each
 
 
@@ -41,8 +41,8 @@ class Hook:
 
 
 def first(rows: Rows) -> str:
-    """Prediction and truth of the first utterance by id, as Kur prints them."""
-    truth, prediction = rows[min(rows)]
+    """Prediction and truth of the first utterance, as Kur prints them."""
+    truth, prediction = next(iter(rows.values()))
     return f'Prediction: "{prediction}"\nTruth: ' + ("not known" if truth is None else f'"{truth}"')
 
 
@@ -77,7 +77,7 @@ class Text(Hook):
 
     def predicted(self, rows: Rows) -> None:
         if rows:
-            click.echo(f"Input: {min(rows)}\n{first(rows)}")
+            click.echo(f"Input: {next(iter(rows))}\n{first(rows)}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class OutputOptions:
 
 
 class Output(Hook):
-    """Writes all predictions: a list of ``{"utterance", "prediction", "truth"}``, by utterance."""
+    """Writes all predictions: a list of ``{"utterance", "prediction", "truth"}``."""
 
     def __init__(self, options: OutputOptions, node: Node) -> None:
         self.path = located(options.path, node)
@@ -102,8 +102,7 @@ class Output(Hook):
 
     def predicted(self, rows: Rows) -> None:
         found = [
-            {"utterance": name, "prediction": prediction, "truth": truth}
-            for name, (truth, prediction) in sorted(rows.items())
+            {"utterance": name, "prediction": prediction, "truth": truth} for name, (truth, prediction) in rows.items()
         ]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = (json.dumps(found, ensure_ascii=False, indent=1) + "\n").encode()
@@ -156,7 +155,7 @@ class Slack(Hook):
 
     def predicted(self, rows: Rows) -> None:
         if rows:
-            truth, prediction = rows[min(rows)]
+            truth, prediction = next(iter(rows.values()))
             slack.post(self.options, f'Truth = "{truth}", Prediction = "{prediction}"')
 
 

@@ -34,7 +34,14 @@ def value(text: str, place: str) -> Node:
         found = reading.Reader(f"value: {text}\n", place).document()
     except Exception as error:  # the parser's kinds are many
         raise ConfigError(place, "not a YAML value", "", "quote a word that holds ': ', '#' or brackets") from error
-    return Node(found.get("value").content, Mark(place)) if found is not None else Node(None, Mark(place))
+    return marked(found.get("value"), Mark(place)) if found is not None else Node(None, Mark(place))
+
+
+def marked(node: Node, mark: Mark) -> Node:
+    """The same content, all of it at ``mark``: a command line has no lines."""
+    if isinstance(node.content, dict):
+        return Node({key: marked(each, mark) for key, each in node.items()}, mark)
+    return Node([marked(each, mark) for each in node] if isinstance(node.content, list) else node.content, mark)
 
 
 def put(node: Node, path: Path, new: Node, place: str) -> Node:

@@ -38,7 +38,6 @@ def check(kurfile: Kurfile) -> None:
         lambda: network(kurfile),
         lambda: backend(kurfile),
         lambda: optimizer.read(train.get("optimizer")),
-        lambda: provider.read(train),
         lambda: stopping.read(train),
         lambda: weights.of_training(train, validate),
         lambda: weights.of_validation(validate),
@@ -57,8 +56,7 @@ def used(kurfile: Kurfile, name: str) -> None:
         return
     readers: list[Callable[[], Any]] = [lambda: hooks.read(section, name)]
     readers.append(lambda: supplier.supplier(section).build(SpeechRecognition))
-    if name != "train":
-        readers.append(lambda: provider.read_whole(section))
+    readers.append(lambda: provider.read(section))
     if name in ("test", "evaluate"):
         readers += [lambda: weights.of_use(section), lambda: hooks.destination(section)]
     together(*readers)

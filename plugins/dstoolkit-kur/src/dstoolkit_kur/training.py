@@ -26,6 +26,7 @@ from dstoolkit_kur import hooks, losses, observing, optimizer, provider, reading
 from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.node import Node
 from dstoolkit_kur.observing import Best, Latest, Log, Watch
+from dstoolkit_kur.options import SpeechRecognition
 from dstoolkit_kur.supplier import Data
 
 ENDINGS = (".yml", ".yaml", ".json")
@@ -102,6 +103,8 @@ def tell(kurfile: Kurfile, validate: Node | None) -> None:
     notes = [*kurfile.backend.notes, *losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path)).notes]
     if validate is None or not validate.content:
         notes.append(f"{kurfile.path}: no section 'validate': the validation is of the training data")
+    for section, name in ((kurfile.section("train"), "train"), (validate, "validate")):
+        notes += provider.notes(section, name) if section is not None else []
     if stopping.read(sections.needed(kurfile, "train")).endless:
         until = f"{stopping.MANY} epochs, or until Ctrl-C, which saves; the same command goes on"
         notes.append(f"{kurfile.path}: train says no number of epochs: {until}")
@@ -126,6 +129,7 @@ def experiment(kurfile: Kurfile, data: Data, epochs: int, ours: Sequence[str] = 
             "sortagrad": False,
             "show": 0,  # the hook 'transcript' shows them
             "batches": provider.read(train).batches(data.bucket),
+            "dev_batches": validations(kurfile.section("validate")),
             **optimizer.read(train.get("optimizer")).options(),
         },
     }
@@ -133,6 +137,14 @@ def experiment(kurfile: Kurfile, data: Data, epochs: int, ours: Sequence[str] = 
         config.override(values, each)
     with placing(kurfile):
         return experiments.from_plain(values, PLACE)
+
+
+def validations(validate: Node | None) -> dict[str, Any]:
+    """The section ``train.dev_batches``; without a section ``validate``, dstoolkit's own."""
+    if validate is None or not validate.content:
+        return {}
+    bucket = supplier.supplier(validate).build(SpeechRecognition).bucket
+    return provider.read(validate).batches(bucket or 0.0)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from dstoolkit.pipeline.transcription import Transcribe
 from dstoolkit.pipeline.vocabulary import Vocabulary
 from dstoolkit.scoring import report as reports
 from dstoolkit.scoring import wer
-from dstoolkit_kur import hooks, sections, supplier, weights
+from dstoolkit_kur import choosing, hooks, provider, sections, supplier, weights
+from dstoolkit_kur.choosing import Chosen
 from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.node import Node
 from dstoolkit_kur.training import Places, device_of, load
@@ -37,9 +38,12 @@ def use(path: Path, name: str, overrides: Sequence[str], device: str, force: boo
     data = supplier.supply(section, name, places.work, seed, trained, force)
     source = Source(places.exp, data.folder, device_of(kurfile, device), weights_of(kurfile, section, places))
     source.check()
-    out = places.exp / name
-    transcribe(source, out, force)
-    rows = joined(source, out)
+    out, chosen = places.exp / name, choosing.choose(section, source)
+    for note in provider.notes(section, name):
+        click.echo(note, err=True)
+    transcribe(source, chosen, out, force)
+    found = joined(source, out)
+    rows = {each: found[each] for each in chosen.names}
     score(rows, out)
     destination = hooks.destination(section) if name == "evaluate" else []
     for hook in [*hooks.read(section, name), *destination]:
@@ -58,11 +62,11 @@ def weights_of(kurfile: Kurfile, section: Node, places: Places) -> str:
     return str(path)
 
 
-def transcribe(source: Source, out: Path, force: bool) -> None:
+def transcribe(source: Source, chosen: Chosen, out: Path, force: bool) -> None:
     """``text``, ``nbest.jsonl`` and ``ctm`` in the folder ``out``, unless they are there."""
     choice = experiment_of(source.exp, source.weights).decoder
     options, files = decoder_choice.made_by(choice)
-    made = stamp.Stamp("kur use", {"decoder": options}, source.digests() | files)
+    made = stamp.Stamp("kur use", {"decoder": options, **chosen.options}, source.digests() | files)
     found = stamp.read(out)
     if not force and (found is None or not stamp.differences(found, made)) and stamp.is_done(out, made):
         return
@@ -70,12 +74,13 @@ def transcribe(source: Source, out: Path, force: bool) -> None:
     archive = task.outputs.archive
     places = ctm.places(source.data, archive.utterance_ids)
     with stamp.building(out, made) as partial, Writer(partial, places) as writer:
-        with closing(task.all()) as results:
+        with closing(task.all(batches=chosen.batches)) as results:
             for batch, several in results:
                 for at, hypotheses in zip(batch.tolist(), several, strict=True):
                     writer.add(archive.utterance_ids[at], hypotheses)
         writer.finish()
-    click.echo(f"{out}: {len(archive)} utterances transcribed")
+    count, whole = len(chosen.names), len(archive)
+    click.echo(f"{out}: {count if count == whole else f'{count} of {whole}'} utterances transcribed")
 
 
 def joined(source: Source, out: Path) -> dict[str, tuple[str | None, str]]:

@@ -6,7 +6,7 @@ import json
 import pickle
 
 import pytest
-from dstoolkit_kur import hooks, optimizer, provider, sections, stopping, training, weights
+from dstoolkit_kur import hooks, optimizer, sections, stopping, training, weights
 from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.supplier import Data
 
@@ -53,21 +53,6 @@ def test_optimizers(kurfile, tmp_path, text, name, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("sortagrad: duration", {"order": "shuffled", "sorted_epochs": 1, "sort_by": "length"}),
-        ("sort_by: transcript_length, shuffle_after: 2", {"sorted_epochs": 2, "sort_by": "text"}),
-        ("sort_by: duration, randomize: no, reverse: yes", {"order": "sorted", "reverse": True, "sorted_epochs": 0}),
-        ("randomize: no", {"order": "given"}),
-        ("batch_size: 3, num_batches: 5, force_batch_size: yes", {"size": 3, "most": 5, "full": True}),
-    ],
-)
-def test_providers(kurfile, tmp_path, text, expected):
-    batches = came_to(kurfile(f"provider: {{{text}}}"), tmp_path).batches
-    assert {key: getattr(batches, key) for key in expected} == expected
-
-
-@pytest.mark.parametrize(
     ("text", "length"),
     [
         ("", stopping.Length()),
@@ -109,7 +94,7 @@ def test_weights(kurfile, train, validate, expected):
         ("optimizer: {clip: {norm: 0}}", "train.optimizer.clip: norm is 0; expected above 0"),
         ("provider: {batch_sise: 3}", "train.provider.batch_sise: no such option; did you mean 'batch_size'?"),
         ("provider: {sort_by: duraton}", "train.provider.sort_by: 'duraton'"),
-        ("provider: {shuffle_after: 2}", "train.provider: shuffle_after without sort_by is not supported yet"),
+        ("provider: {shuffle_after: -2}", "train.provider: shuffle_after is -2; expected 0 epochs or more"),
         ("provider: {sortagrad: duration, sort_by: duration}", "train.provider: sortagrad stands for"),
         ("weights: {inital: w}", "train.weights.inital: no such option; did you mean 'initial'?"),
         ("checkpoint: {minutes: 3}", "train.checkpoint.minutes: checkpoints within an epoch are not supported yet"),
@@ -174,15 +159,10 @@ def test_overrides(write, tmp_path):
         Kurfile.load(path, ["trian.epochs=1"])
 
 
-def test_providers_of_other_sections_take_no_part_of_the_data(kurfile):
-    with pytest.raises(DstoolkitError, match=r"test.provider.num_batches: a part of the data is not supported yet"):
-        provider.read_whole(kurfile("", ("test:\n", "test:\n  provider: {num_batches: 2}\n")).section("test"))
-
-
 @pytest.mark.parametrize(("options", "name"), [("{path: o.json}", "o.json"), ("{path: o, format: pkl}", "o")])
 def test_output_writes_all_predictions(kurfile, tmp_path, options, name):
     found = kurfile("", ("validate:\n", f"validate:\n  hooks: [{{output: {options}}}]\n"))
-    hooks.read(found.section("validate"), "validate")[0].predicted({"u2": ("b", "bb"), "u1": (None, "a")})
+    hooks.read(found.section("validate"), "validate")[0].predicted({"u1": (None, "a"), "u2": ("b", "bb")})
     content = (tmp_path / name).read_bytes()
     rows = json.loads(content) if name.endswith("json") else pickle.loads(content)
     assert rows == [
@@ -195,5 +175,5 @@ def test_transcript_and_text_print_the_first_utterance(kurfile, capsys):
     found = kurfile("", ("validate:\n", "validate:\n  hooks: [transcript, text]\n"))
     for hook in hooks.read(found.section("validate"), "validate"):
         hook.predicted({"u2": ("b", "bb"), "u1": ("c", "a")})
-    said = 'Prediction: "a"\nTruth: "c"\n'
-    assert capsys.readouterr().out == f"{said}Input: u1\n{said}"
+    said = 'Prediction: "bb"\nTruth: "b"\n'
+    assert capsys.readouterr().out == f"{said}Input: u2\n{said}"
