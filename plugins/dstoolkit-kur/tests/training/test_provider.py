@@ -114,7 +114,7 @@ def test_what_is_tested_and_evaluated(trained, data):
     assert trained("test", "batch_size: 3, force_batch_size: yes, reverse: yes")[0] == names[::-1][:6]
     lengths = [len(rows[names.index(name)]["text"]) for name in trained("test", "sort_by: transcript_length")[0]]
     assert lengths == sorted(len(each["text"]) for each in rows)
-    with pytest.raises(ConfigError, match=r"--set test.provider: test.provider.batch_size: no batch of 9 among 8 utter"):
+    with pytest.raises(ConfigError, match=r"--set test.provider: test.provider.batch_size: no batch of 9 among 8"):
         trained("test", "batch_size: 9, force_batch_size: yes")
 
 
