@@ -65,6 +65,22 @@ model:
 """
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_what_batches_are_padded_with_is_hidden_from_every_layer(write, training):
+    """So the supplier's option ``fill`` can change nothing: zeros, or the utterance again, as Kur's 'loop' had it."""
+    text = WORDS.replace("- dropout: {fraction: 0.2, independent: no}", "- activation: tanh")  # the same twice
+    network = build(Kurfile.load(write(text)), weights=True).network.train(training)
+    lengths, utterance = torch.tensor([40, 25]), torch.randn(25, 20)
+    zeros = torch.zeros(2, 40, 20)
+    zeros[0], zeros[1, :25] = torch.randn(40, 20), utterance
+    loops = zeros.clone()
+    loops[1, 25:] = utterance[:15]
+    one, other = (network(frames, lengths) for frames in (zeros, loops))
+    assert one.lengths.tolist() == other.lengths.tolist()
+    for row, length in enumerate(one.lengths.tolist()):
+        assert torch.equal(one.values[row, :length], other.values[row, :length])
+
+
 def test_the_table_is_the_same_with_weights_and_without(write):
     kurfile = Kurfile.load(write(WORDS))
     assert build(kurfile).rows == build(kurfile, weights=True).rows

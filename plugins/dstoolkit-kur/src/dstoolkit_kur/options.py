@@ -48,13 +48,13 @@ class Normal:
 class SpeechRecognition:
     """``data: [- speech_recognition: {...}]``; None is the same as not said.
 
-    url: an archive to fetch, into ``path``. path: a folder, or an archive. checksum: its SHA-256, hexadecimal.
-    unpack: whether an archive is unpacked. type: ``spec``, a log spectrogram, or ``mfcc``. normalization: its file, or
-    options. min_duration, max_duration: seconds; shorter and longer utterances are left out. max_frequency: Hz; higher
-    ones are left out. vocab: characters, or a JSON file with a list of them; None: those of the transcripts. samples:
-    which of the utterances, ``10``, ``10-20`` or ``10%``. fill: what Kur pads with. key: of the transcripts in the
-    data's ``.jsonl`` file. bucket: seconds, see ``supplier.Data``. data_cpus: processes that extract features; None:
-    all cores but one.
+    url: an archive to fetch, into ``path``. path: a folder, or an archive. checksum: its SHA-256, hexadecimal. unpack:
+    whether an archive is unpacked. type: ``spec``, a log spectrogram, or ``mfcc``. normalization: its file, or options.
+    min_duration, max_duration: seconds; shorter and longer utterances are left out. max_frequency: Hz; higher ones are
+    left out. vocab: characters, or a JSON file with a list of them; None: those of the transcripts. samples: which of
+    the utterances, ``10``, ``10-20`` or ``10%``. fill: what Kur pads with; padding is hidden here. key: of the
+    transcripts in the data's ``.jsonl`` file. bucket: seconds, see ``supplier.Data``. data_cpus: processes that extract
+    features; None: all cores but one.
     """
 
     url: str | None = None
@@ -68,7 +68,7 @@ class SpeechRecognition:
     max_frequency: float | None = None
     vocab: str | tuple[str, ...] | None = None
     samples: int | str | None = None
-    fill: Literal["zero"] | None = None
+    fill: Literal["zero", "loop"] | None = None
     key: str = "text"
     bucket: float | None = None
     data_cpus: int | None = None

@@ -1,6 +1,6 @@
 """The options ``url``, ``path``, ``checksum`` and ``unpack``: from them to a folder of data.
 
-An archive is fetched into the folder ``path``, and unpacked beside itself, into ``FILE.unpacked``.
+An archive is fetched into the folder ``path``, unless it is there, and unpacked beside itself, into ``FILE.unpacked``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def folder(node: Node, options: SpeechRecognition, downloads: Path) -> Path:
     Raises ConfigError or FetchError.
     """
     path = place(node, options.path, "path") if options.path else downloads
-    if options.url is not None and not path.is_file():
+    if options.url is not None:
         path = fetched(node, options, path)
     elif path.is_dir():
         if options.checksum:
@@ -34,19 +34,23 @@ def folder(node: Node, options: SpeechRecognition, downloads: Path) -> Path:
     else:
         check(node, options, path)
     if options.unpack is False:
-        raise node.fault(f"'{path}' is an archive", "its audio is read from files", "say 'unpack: yes'", at=("unpack",))
+        told = "its audio is read from files, as Kur's was"
+        raise node.fault(f"'{path}' is an archive", told, "say 'unpack: yes'", at=("unpack",))
     return unpack(path, path.with_name(f"{path.name}.unpacked"))
 
 
 def fetched(node: Node, options: SpeechRecognition, path: Path) -> Path:
-    """The archive at ``url``, in the folder ``path``."""
+    """The archive at ``url``, in the folder ``path``, or the file ``path`` where that is there already.
+
+    One that is there with another checksum is replaced.
+    """
     assert options.url is not None, "asked for by its callers"
     name = Path(unquote(urlsplit(options.url).path)).name
     if not name:
         raise node.fault(repr(options.url), "expected the address of an archive", at=("url",))
     wanted = f"sha256:{options.checksum.lower()}" if options.checksum else ""
     try:
-        return fetch.download(options.url, path / name, wanted)
+        return fetch.download(options.url, path if path.is_file() else path / name, wanted)
     except FetchError as error:
         at = ("checksum",) if options.checksum and error.expected == f"expected {wanted}" else ("url",)
         advice = "" if at == ("checksum",) else "run it again, or name a copy with 'path' alone"

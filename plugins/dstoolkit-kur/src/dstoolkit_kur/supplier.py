@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from dstoolkit import config, stamp
@@ -92,6 +93,8 @@ def supply(section: Node, name: str, work: Path, seed: int = 0, like: Data | Non
     work = work.absolute()
     node = supplier(section)
     options = node.build(SpeechRecognition)
+    if options.fill == "loop":
+        click.echo(f"{node.where('fill')}: no effect: padding is hidden from the network", err=True)
     manifest = find(package.folder(node, options, work / "downloads"), options.key)
     kept = options.select(manifest.entries, node, seed)
     job = Job(node, options, manifest, kept, name, work, like, force)

@@ -1,12 +1,10 @@
-"""Small data folders, Kurfiles that name them, and a server on the loopback."""
+"""Small data folders, and Kurfiles that name them."""
 
 from __future__ import annotations
 
 import json
-import threading
 import wave
-from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.node import Node
 
 from dstoolkit import stamp
-from dstoolkit.corpora import fetch
 from dstoolkit.testing import corpus
 
 TEXTS = ("a bad cab", "Dead egg", "fed", "gag a bee", "bag", "face")
@@ -78,32 +75,3 @@ def section(tmp_path: Path) -> Callable[..., Node]:
         return found
 
     return read
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        content = self.server.files.get(self.path)  # type: ignore[attr-defined]
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]
-        if content is None:
-            return self.send_error(404)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Serves ``files`` (path -> bytes) at ``url``, and remembers in ``asked`` what it was asked for."""
-    monkeypatch.setattr(fetch, "PAUSE", 0.0)
-    for name in ("http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.files, running.asked = {}, []  # type: ignore[attr-defined]
-        running.url = f"http://127.0.0.1:{running.server_address[1]}"  # type: ignore[attr-defined]
-        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-        yield running
-        running.shutdown()

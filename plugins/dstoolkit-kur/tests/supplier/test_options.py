@@ -74,7 +74,7 @@ def test_none_left(section, options):
         ({"bucket": -1}, "bucket: -1; expected 0 or more"),
         ({"key": ""}, "key: ''; expected the key"),
         ({"type": "raw"}, "type: 'raw'; expected one of 'spec', 'mfcc'"),
-        ({"fill": "loop"}, "fill: 'loop'; expected one of 'zero'"),
+        ({"fill": "loup"}, "fill: 'loup'; expected one of 'zero', 'loop'"),
         ({"normalisation": "x"}, "normalisation: no such option; did you mean 'normalization'?"),
         ({"normalization": {"depth": 0}}, "normalization.depth: 0; expected 1 utterance or more"),
         ({"normalization": {"centre": True}}, "normalization.centre: no such option; did you mean 'center'?"),

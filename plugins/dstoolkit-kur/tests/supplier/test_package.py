@@ -89,6 +89,17 @@ def test_fetched_once_into_path_and_unpacked_there(found, archive, server, tmp_p
     assert (folder / "speech" / "data.jsonl").is_file()
 
 
+def test_a_file_that_is_there_is_fetched_anew_only_where_its_checksum_is_another(found, archive, server):
+    server.files["/new.tar.gz"], checksum = archive.read_bytes(), sha256(archive)
+    found(url=f"{server.url}/new.tar.gz", path="speech.tar.gz", checksum=checksum)
+    assert server.asked == []
+    archive.write_bytes(b"an older one")
+    folder = found(url=f"{server.url}/new.tar.gz", path="speech.tar.gz", checksum=checksum)
+    assert server.asked == ["/new.tar.gz"]
+    assert sha256(archive) == checksum
+    assert (folder / "speech" / "data.jsonl").is_file()
+
+
 def test_fetched_below_the_prepared_data_without_path(found, archive, server, tmp_path):
     server.files["/speech.tar.gz"] = archive.read_bytes()
     assert found(url=f"{server.url}/speech.tar.gz") == tmp_path / "downloads" / "speech.tar.gz.unpacked"

@@ -69,6 +69,15 @@ def test_the_key_of_the_transcripts(make, supply):
     assert DataDir.read(supply(key="spoken").folder).texts == {"u0": "bad", "u1": "cab"}
 
 
+def test_fill_is_told_to_have_no_effect_where_it_is_not_zeros(make, supply, capsys):
+    make(texts=("bad", "cab"))
+    zeros = supply(fill="zero")
+    assert capsys.readouterr().err == ""
+    assert supply(fill="loop") == zeros
+    told = "k.yml:7: train.data[0].speech_recognition.fill: no effect: padding is hidden from the network\n"
+    assert capsys.readouterr().err.endswith(told)
+
+
 def test_data_cpus_are_the_processes(make, supply, monkeypatch):
     make(texts=("bad", "cab"))
     seen = []
