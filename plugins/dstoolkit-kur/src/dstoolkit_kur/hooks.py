@@ -137,10 +137,15 @@ class Plot(Hook):
 
 
 class Slack(Hook):
-    """Posts a message."""
+    """Posts messages, and sends files where there is a token: the first utterance's audio, and ``extra_files``.
+
+    ``data``: the data directory whose utterances are predicted.
+    """
 
     def __init__(self, options: slack.Slack, node: Node) -> None:
         self.options = options
+        self.files = [located(each, node) for each in options.files]
+        self.data: Path | None = None
 
     def started(self) -> None:
         slack.post(self.options, "Started training.")
@@ -149,14 +154,31 @@ class Slack(Hook):
         last = history[-1]
         figures = ", ".join(f"{key} = {last.get(key)}" for key in ("train_loss", "dev_loss", "dev_wer", "dev_cer"))
         slack.post(self.options, f"Finished epoch {last['epoch']} of {epochs}. More information: {figures}")
+        self.extra_files()
 
     def ended(self, history: History) -> None:
         slack.post(self.options, "Training has ended.")
 
     def predicted(self, rows: Rows) -> None:
         if rows:
-            truth, prediction = next(iter(rows.values()))
-            slack.post(self.options, f'Truth = "{truth}", Prediction = "{prediction}"')
+            name, (truth, prediction) = next(iter(rows.items()))
+            text = f'Truth = "{truth}", Prediction = "{prediction}"'
+            if self.options.token and self.data:
+                slack.upload(self.options, audio_of(name, self.data), text)
+            else:
+                slack.post(self.options, text)
+        self.extra_files()
+
+    def extra_files(self) -> None:
+        for each in self.files:
+            slack.upload(self.options, each)
+
+
+def audio_of(utterance: str, data: Path) -> Path:
+    """The recording of an utterance of a data directory that the supplier made."""
+    from dstoolkit.data.datadir import DataDir
+
+    return next(Path(each.path) for each in DataDir.read(data).utterances if each.id == utterance)
 
 
 @dataclass(frozen=True)
@@ -176,14 +198,21 @@ KINDS = {
 }
 
 
-def read(section: Node | None, name: str) -> list[Hook]:
-    """The hooks of a section, ``name``. Raises ConfigError, Faults, with file and line."""
+def read(section: Node | None, name: str, data: Path | None = None) -> list[Hook]:
+    """The hooks of a section, ``name``, whose data directory is ``data``.
+
+    Raises ConfigError, Faults, with file and line.
+    """
     node = section.get("hooks") if section is not None else None
     if node is None or node.content is None:
         return []
     if not isinstance(node.content, list):
         raise node.fault(repr(node.value), "expected a list of hooks")
-    return [one(each, name) for each in node]
+    made = [one(each, name) for each in node]
+    for each in made:
+        if isinstance(each, Slack):
+            each.data = data
+    return made
 
 
 def one(node: Node, section: str) -> Hook:

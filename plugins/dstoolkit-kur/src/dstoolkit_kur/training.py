@@ -227,6 +227,7 @@ def watch(kurfile: Kurfile) -> Watch:
     train, validate = sections.needed(kurfile, "train"), kurfile.section("validate")
     said, best_valid = weights.of_training(train, validate), weights.of_validation(validate)
     saved, log = weights.checkpoint(train), sections.log(train)
+    dev = Places.of(kurfile.path).work / "validate"
     keepers: list[Best | Latest | Log] = []
     if best_valid and validate is not None:
         keepers.append(Best(target(best_valid, validate, "weights"), "dev_loss"))
@@ -238,7 +239,7 @@ def watch(kurfile: Kurfile) -> Watch:
         keepers.append(Latest(target(saved.path, train, "checkpoint"), saved.epochs))
     if log:
         keepers.append(Log(weights.located(log, train.get("log"))))
-    return Watch(keepers, hooks.read(train, "train"), hooks.read(validate, "validate"))
+    return Watch(keepers, hooks.read(train, "train"), hooks.read(validate, "validate", dev))
 
 
 def target(text: str, section: Node, key: str) -> Path:

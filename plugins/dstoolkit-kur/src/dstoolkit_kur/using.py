@@ -46,7 +46,7 @@ def use(path: Path, name: str, overrides: Sequence[str], device: str, force: boo
     rows = {each: found[each] for each in chosen.names}
     score(rows, out)
     destination = hooks.destination(section) if name == "evaluate" else []
-    for hook in [*hooks.read(section, name), *destination]:
+    for hook in [*hooks.read(section, name, data.folder), *destination]:
         hook.predicted(rows)
 
 

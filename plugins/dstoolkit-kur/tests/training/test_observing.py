@@ -1,14 +1,11 @@
-"""What is written, drawn and sent while a training goes on."""
+"""What is written and drawn while a training goes on."""
 
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
-import pytest
-from dstoolkit_kur import hooks, observing, plots, slack
+from dstoolkit_kur import hooks, observing, plots
 from dstoolkit_kur.observing import Best, Latest, Log, Watch
 
 HISTORY = [
@@ -56,47 +53,3 @@ def test_plots_are_images(tmp_path):
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (tmp_path / "b.svg").read_bytes()
     assert (tmp_path / "c").read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.fixture
-def server():
-    """A loopback server that keeps what is posted."""
-    posted = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(500 if self.path == "/broken" else 200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    found = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=found.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{found.server_port}", posted
-    found.shutdown()
-    found.server_close()
-
-
-def test_slack_posts_json(server):
-    url, posted = server
-    hook = hooks.Slack(slack.Slack("#kur", url, title="one", icon="owl"), None)
-    hook.started()
-    hook.epoch(HISTORY[:2], 4)
-    hook.ended(HISTORY)
-    hook.predicted({"u": ("a", "b")})
-    assert posted[0] == {"channel": "#kur", "username": "kur", "icon_emoji": ":owl:", "text": "one: Started training."}
-    assert posted[1]["text"].startswith(
-        "one: Finished epoch 2 of 4. More information: train_loss = 2.0, dev_loss = 4.0"
-    )
-    assert [each["text"] for each in posted[2:]] == ["one: Training has ended.", 'one: Truth = "a", Prediction = "b"']
-
-
-def test_slack_that_fails_is_a_warning_without_the_address(server, caplog):
-    url, _ = server
-    slack.post(slack.Slack("#kur", f"{url}/broken"), "x")
-    slack.post(slack.Slack("#kur", "http://127.0.0.1:1/secret"), "x")
-    assert len(caplog.records) == 2
-    assert "broken" not in caplog.text
-    assert "secret" not in caplog.text

@@ -103,7 +103,7 @@ def test_weights(kurfile, train, validate, expected):
         ("log: {name: binary, path: log}", "train.log.name: the log 'binary' is not supported yet"),
         ("hooks: [transcript]", "train.hooks[0]: no hook 'transcript' of 'train'; expected in: validate"),
         ("hooks: [plott]", "train.hooks[0]: no hook 'plott' of 'train'; did you mean 'plot'?"),
-        ("hooks: [{slack: {channel: x, token: t}}]", "train.hooks[0].slack: uploads of files"),
+        ("hooks: [{slack: {channel: x, token: t}}]", "train.hooks[0].slack: channel 'x' with token; Slack takes files"),
         ("hooks: [{slack: {channel: x, url: file:///etc}}]", "train.hooks[0].slack: no url of a webhook"),
         ("hooks: [plot]", "train.hooks[0]: nothing to draw"),
     ],
@@ -140,6 +140,14 @@ def test_all_faults_are_told_at_once(kurfile):
     with pytest.raises(DstoolkitError) as error:
         sections.check(kurfile("epohcs: 1\nhooks: [x]", ("target: asr", "target: ars")))
     assert len(str(error.value).splitlines()) == 3
+
+
+def test_the_hooks_of_the_validation_know_its_data(kurfile, tmp_path):
+    """Whose audio ``slack`` sends."""
+    slack = "[{slack: {channel: C0NF841BK, token: t}}]"
+    watched = training.watch(kurfile(f"hooks: {slack}", ("validate:\n", f"validate:\n  hooks: {slack}\n")))
+    assert [each.data for each in watched.validate] == [tmp_path / "data/tones/validate"]
+    assert [each.data for each in watched.train] == [None]
 
 
 def test_overrides(write, tmp_path):
