@@ -6,11 +6,13 @@ learning rate ``learning_rate / (1 + decay * step)``.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 from dstoolkit import config
+from dstoolkit.errors import Faults
 from dstoolkit_kur.node import Node
 
 EPSILON = 1e-8  # Keras's
@@ -119,5 +121,8 @@ def read(section: Node | None) -> Optimizer:
         raise name.fault(repr(word), config.nearest(word, KINDS))
     if not isinstance(section.content, (str, dict)):
         raise section.fault(repr(section.value), "expected an optimizer's name, or {name: sgd, learning_rate: 0.01}")
+    options = [each.name for each in dataclasses.fields(KINDS[word])]
+    unknown = [key for key in section if key not in ("name", *options)] if isinstance(section.content, dict) else []
+    Faults.check(section.get(key).fault("no such option", config.nearest(key, ("name", *options))) for key in unknown)
     rest = Node({key: each for key, each in section.items() if key != "name"}, section.mark, section.path)
     return rest.build(KINDS[word])

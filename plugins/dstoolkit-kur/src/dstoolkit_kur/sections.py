@@ -64,11 +64,8 @@ def used(kurfile: Kurfile, name: str) -> None:
 
 def network(kurfile: Kurfile) -> None:
     """Whether the layers fit together; nothing is computed, and no memory taken."""
-    import torch
-
     loss = losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path))
-    with torch.device("meta"):
-        model.build(kurfile, output=loss.output)
+    model.build(kurfile, output=loss.output)
 
 
 def unknown(kurfile: Kurfile) -> Iterable[DstoolkitError]:

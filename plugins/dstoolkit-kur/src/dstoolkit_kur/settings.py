@@ -14,7 +14,8 @@ from dstoolkit_kur.expressions import Expressions, is_expression
 from dstoolkit_kur.node import Node, Path, dotted, lift
 
 NAMES = ("keras", "pytorch")  # Kur's backends
-OPTIONS = ("name", "variant", "device", "parallel")
+OPTIONS = ("name", "device", "parallel")
+NOTED = ("variant", "backend", "optimizer", "theano_flags")  # of Kur and its Keras, without a meaning here
 SEEDS = 2**32
 
 
@@ -122,13 +123,18 @@ def backend(settings: Node) -> Backend:
 
 
 def others(section: Node) -> Iterator[str]:
-    """The options without a meaning here: the backend's own, and its name unless that is torch's."""
+    """The options without a meaning here: ``NOTED`` ones, and the backend's name unless that is torch's.
+
+    Raises ConfigError for what is no option.
+    """
     name = section.get("name")
     called = "" if name is None or name.content is None else str(name.content).lower()
     if called and called not in NAMES:
         raise name.fault(repr(name.value), config.nearest(called, NAMES))
-    for key in section:
-        if key not in OPTIONS or key == "variant" or (key == "name" and called == "keras"):
+    for key, each in section.items():
+        if key not in (*OPTIONS, *NOTED):
+            raise each.fault("no such option", config.nearest(key, (*OPTIONS, *NOTED)))
+        if key in NOTED or (key == "name" and called == "keras"):
             yield key
 
 

@@ -91,6 +91,19 @@ def test_no_validation_no_end_and_no_truth(write, data, monkeypatch):
     assert [each["truth"] for each in found] == [None, None]
 
 
+def test_a_convolution_over_time_and_frequency(write, data):
+    """What a network's layers slide over is counted before it is made."""
+    flat = "  - convolution: {kernels: 16, size: 7, strides: 2, border: valid}\n"
+    plane = """\
+  - expand: -1
+  - convolution: {kernels: 4, size: [5, 9], strides: [2, 4]}
+  - pool: {size: [1, 2], strides: [1, 2]}
+  - parallel: {apply: [flatten]}
+"""
+    run("train", write("epochs: 1\nprovider: {batch_size: 4}", (flat, plane)), "--device", "cpu")
+    assert (data / "exp/tones/best.pt").is_file()
+
+
 def test_other_files_are_not_ours(tmp_path):
     (tmp_path / "conf.yaml").write_text("encoder: deepspeech\n")
     (tmp_path / "notes.txt").write_text("model: x\n")
