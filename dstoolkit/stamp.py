@@ -99,10 +99,13 @@ def differences(found: Stamp, wanted: Stamp) -> list[str]:
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``a.b`` and, of lists of mappings, ``a[0].b`` -> what is there."""
     flat: dict[str, Any] = {}
     for key, each in value.items():
         if isinstance(each, Mapping) and (each or not prefix):
             flat.update(_flat(each, f"{prefix}{key}."))
+        elif isinstance(each, list) and any(isinstance(item, Mapping) for item in each):
+            flat.update(_flat({f"{key}[{at}]": item for at, item in enumerate(each)}, prefix))
         else:
             flat[f"{prefix}{key}"] = each
     return flat

@@ -99,6 +99,15 @@ def test_many_differences_are_counted(tmp_path: Path) -> None:
         stamp.is_done(tmp_path / "out", Stamp("x"))
 
 
+def test_differences_within_lists_are_named_by_their_places() -> None:
+    """Of a network's layers, say, only the one that is another."""
+    layers = [{"dense": {"size": 8}}, {"merge": ["a", "b"]}, "flatten"]
+    found, wanted = Stamp("x", {"layers": layers}), Stamp("x", {"layers": [{"dense": {"size": 9}}, *layers[1:]]})
+    assert stamp.differences(found, wanted) == ["layers[0].dense.size was 8, now 9"]
+    assert stamp.differences(found, Stamp("x", {"layers": layers[:2]})) == ["layers[2] was 'flatten', now absent"]
+    assert stamp.differences(found, Stamp("x", {"layers": list(layers)})) == []
+
+
 def test_a_folder_of_someone_elses_is_refused_but_an_empty_one_is_not(tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir()

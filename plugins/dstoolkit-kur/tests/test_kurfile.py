@@ -18,12 +18,18 @@ def test_sections_are_evaluated_and_found_by_their_aliases():
     kurfile = Kurfile.load(SPEECH)
     assert kurfile.path == SPEECH
     assert kurfile.files == (SPEECH,)
-    data = {"max_duration": 50, "type": "spec", "path": "speech.yml.d"}
+    data = {"max_duration": 50, "type": "spec", "vocab": [*"abcde"], "path": "speech.yml.d"}
     assert kurfile.section("training").value == {
         "data": [{"speech_recognition": data}],
+        "epochs": 2,
+        "provider": {"batch_size": 4},
         "optimizer": {"name": "sgd", "learning_rate": 2e-4},
     }
-    assert kurfile.section("test").value == {"like": "sgd"}
+    assert kurfile.section("test").value == {
+        "data": [{"speech_recognition": {**data, "samples": 4}}],
+        "provider": {"batch_size": 2},
+        "hooks": ["transcript"],
+    }
     assert kurfile.section("validate") is None
     assert kurfile.settings.get("rnn").value == {"size": 8, "depth": 2}
 

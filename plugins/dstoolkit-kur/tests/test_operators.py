@@ -90,11 +90,14 @@ model:
     assert found[1]["name"] != found[2]["name"]
 
 
-def test_debug_is_logged_and_is_no_layer(write, caplog):
+def test_debug_is_logged_once_and_is_no_layer(write, caplog):
     path = write("model:\n  - flatten\n  - debug: 'so far {{ layers|length }}'\n")
     with caplog.at_level(logging.DEBUG, "dstoolkit.kur"):
-        assert [next(iter(each)) for each in layers(path)] == ["flatten"]
-    assert caplog.messages == [f"{path}:3: model[1].debug: so far 1"]
+        kurfile = Kurfile.load(path)
+        assert [next(iter(each)) for each in kurfile.layers().value] == ["flatten"]
+        assert kurfile.layers() is kurfile.layers()
+    found = [each.getMessage() for each in caplog.records if each.levelno == logging.DEBUG]
+    assert found == [f"{path}:3: model[1].debug: so far 1"]
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,11 @@ def build(file: Path, input_dim: int | None, output: str) -> None:
 def data(file: Path, section: str, number: int, overrides: tuple[str, ...]) -> None:
     """Prepare a section's data, and show some of it: seconds, shapes, texts as the network is to write them."""
     from dstoolkit_kur import supplier
+    from dstoolkit_kur.kurfile import Kurfile
     from dstoolkit_kur.sections import needed
-    from dstoolkit_kur.training import Places, load
+    from dstoolkit_kur.training import Places
 
-    kurfile, _ = load(file, overrides)
+    kurfile = Kurfile.load(file, overrides)
     work, seed = Places.of(file).work, kurfile.seed or 0
     trained = supplier.supply(needed(kurfile, "train"), "train", work, seed)
     prepared = trained

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,8 @@ from dstoolkit_kur import includes, overriding, settings
 from dstoolkit_kur.dumping import yaml_text
 from dstoolkit_kur.expressions import Expressions
 from dstoolkit_kur.node import Mark, Node
+
+log = logging.getLogger("dstoolkit.kur")
 
 ACTIONS = ("train", "validate", "test", "evaluate")  # each sees those before it
 
@@ -39,6 +42,7 @@ class Kurfile:
         self.backend = settings.backend(self.settings)
         self.seed = settings.seed(self.settings)
         self.sections = {"settings": self.settings}
+        self.unrolled: Node | None = None
         for name in (*ACTIONS, "loss"):
             self._evaluate(name)
 
@@ -50,6 +54,8 @@ class Kurfile:
         """
         path = Path(path)
         tree, files = includes.gather(path)
+        for each in files:
+            log.info("read '%s'", each)
         return cls(path, overriding.overridden(tree, assignments), files)
 
     def _evaluate(self, name: str) -> None:
@@ -64,13 +70,16 @@ class Kurfile:
         return self.layers() if name == "model" and "model" in self.tree else self.sections.get(name)
 
     def layers(self) -> Node:
-        """The model as a list without operators, as the encoder ``layers`` reads it. Raises ConfigError."""
+        """The model as a list without operators, as the encoder ``layers`` reads it; made once. Raises ConfigError."""
         from dstoolkit_kur.operators import unroll
 
+        if self.unrolled is not None:
+            return self.unrolled
         model = self.tree.get("model")
         if model is None:
             raise ConfigError(Mark(str(self.path)), "no section 'model'", "expected a list of layers")
-        return unroll(model, self.tree.get("templates"), self.expressions, self.scope)
+        self.unrolled = unroll(model, self.tree.get("templates"), self.expressions, self.scope)
+        return self.unrolled
 
     def dump(self, form: str = "yaml") -> str:
         """All sections evaluated, the model without operators, as text of ``form`` yaml or json."""

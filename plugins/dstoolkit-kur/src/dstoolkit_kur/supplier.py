@@ -9,6 +9,7 @@ file that it names has changed, and left alone otherwise.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from dstoolkit_kur import features, package, vocabulary
 from dstoolkit_kur.manifest import Entry, Manifest, audio_digest, digest, find
 from dstoolkit_kur.node import Node
 from dstoolkit_kur.options import NAME, SpeechRecognition, place
+
+log = logging.getLogger("dstoolkit.kur")
 
 SOURCES = ("utterance", "utterance_length", "transcript", "transcript_length", "duration")
 COMMAND = "kur data"  # in the stamps of what is made here
@@ -97,6 +100,7 @@ def supply(section: Node, name: str, work: Path, seed: int = 0, like: Data | Non
         click.echo(f"{node.where('fill')}: no effect: padding is hidden from the network", err=True)
     manifest = find(package.folder(node, options, work / "downloads"), options.key)
     kept = options.select(manifest.entries, node, seed)
+    log.info("%s: %d of %d utterances of '%s'", name, len(kept), manifest.total, manifest.path)
     job = Job(node, options, manifest, kept, name, work, like, force)
     chosen = features.section(node, options, kept, like.sections["features"] if like else None)
     trained = _trained_normalization(job)
@@ -137,9 +141,10 @@ def fresh(output: Path, made: stamp.Stamp, force: bool) -> bool:
     Raises StampError where it is there and nothing of ours.
     """
     found = None if force else stamp.read(output)
-    if found is not None and found.command == COMMAND and stamp.differences(found, made):
-        return True
-    return not stamp.is_done(output, made, force)
+    changed = stamp.differences(found, made) if found is not None and found.command == COMMAND else []
+    wanted = bool(changed) or not stamp.is_done(output, made, force)
+    log.info("'%s': %s", output, ", ".join(["made", *changed]) if wanted else "there already")
+    return wanted
 
 
 def _tokenizer(job: Job) -> Path:

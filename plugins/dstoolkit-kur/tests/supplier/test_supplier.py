@@ -224,6 +224,18 @@ def test_made_anew_where_options_changed(make, supply):
         assert archive.dim == 13
 
 
+def test_what_is_made_is_told_in_more_words(make, supply, tmp_path, caplog):
+    folder = make()
+    for samples in (3, 3, 2):
+        with caplog.at_level("INFO", "dstoolkit.kur"):
+            supply(samples=samples)
+    found = [each for each in caplog.messages if "utterances of" in each or "k/train'" in each]
+    data, text = f"utterances of '{folder}/data.jsonl'", f"'{tmp_path}/data/k/train': "
+    assert found[:4] == [f"train: 3 of 6 {data}", f"{text}made", f"train: 3 of 6 {data}", f"{text}there already"]
+    assert found[4] == f"train: 2 of 6 {data}"
+    assert found[5].startswith(f"{text}made, input 'audio' has changed")
+
+
 def test_force(make, supply, tmp_path):
     make()
     before = stamps((supply()).folder)

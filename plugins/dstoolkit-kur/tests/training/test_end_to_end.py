@@ -91,6 +91,13 @@ def test_no_validation_no_end_and_no_truth(write, data, monkeypatch):
     assert [each["truth"] for each in found] == [None, None]
 
 
+def test_data_are_shown_while_other_sections_are_wrong(write, data):
+    path = write("epohcs: 3", ("target: asr", "target: ars"), ("evaluate:\n", "evaluate:\n  destnation: x\n"))
+    output = run("kur", "data", path, "--section", "test", "--number", 1, "--set", "settings.data.data_cpus=1")
+    assert output.splitlines()[0].startswith("u0  ")
+    assert "test: 2 utterances" in output
+
+
 def test_a_convolution_over_time_and_frequency(write, data):
     """What a network's layers slide over is counted before it is made."""
     flat = "  - convolution: {kernels: 16, size: 7, strides: 2, border: valid}\n"
