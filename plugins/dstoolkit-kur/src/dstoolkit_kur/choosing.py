@@ -39,12 +39,10 @@ def choose(section: Node, source: Source) -> Chosen:
         node, ids = provider.said(section), archive.utterance_ids
         if node is None:
             return Chosen(None, list(ids), {})
+        provider.check(section, len(ids))
         options = config.build(Batches, provider.read(section).batches(once=True), node.where())
         keys = tokens(source, list(ids)) if options.sort_by == "text" else None
         found = batches.plan(np.asarray(archive.lengths), 0, SAME, 1.0, options, keys)
-        if not found:
-            told = f"no batch of {options.size} among {len(ids)} utterances"
-            raise node.fault(told, "", "choose a smaller one", at=("batch_size",))
         names = [ids[at] for batch in found for at in batch.tolist()]
         return Chosen(found, names, {"batches": config.plain(options)})
 

@@ -97,6 +97,14 @@ def read(section: Node) -> Provider:
     return Provider() if node is None else node.build(Provider)
 
 
+def check(section: Node, utterances: int) -> None:
+    """Raises ConfigError where so many utterances make no whole batch, and others are left out."""
+    found = read(section)
+    if found.force_batch_size and utterances < found.batch_size:
+        told = f"{utterances} utterances make no batch of {found.batch_size}"
+        raise section.fault(told, "", "choose a smaller batch_size, or 'no'", at=("provider", "force_batch_size"))
+
+
 def notes(section: Node, name: str) -> list[str]:
     """A line for each option of the section ``name`` that has no effect there."""
     node = said(section)

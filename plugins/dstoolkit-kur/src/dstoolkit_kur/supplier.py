@@ -48,7 +48,7 @@ class Data:
     folder: a Kaldi data directory, with ``features.h5``. tokenizer: the folder of a trained tokenizer. sections: those
     of an experiment that follow from the data, ``features``, ``tokenizer``, ``cmvn`` and ``text``. bucket: seconds to
     whose multiples batches are padded, ``train.batches.bucket``; 0: none. dropped: utterances of the data that
-    ``min_duration``, ``max_duration`` and ``samples`` leave out.
+    ``min_duration``, ``max_duration`` and ``samples`` leave out. utterances: the others.
     """
 
     folder: Path
@@ -56,6 +56,7 @@ class Data:
     sections: dict[str, Any]
     bucket: float
     dropped: int
+    utterances: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def supply(section: Node, name: str, work: Path, seed: int = 0, like: Data | Non
         "cmvn": trained or _normalization(job, seed),
         "text": config.plain(Normalization(**TEXT)),  # type: ignore[arg-type]
     }
-    return Data(job.folder, tokenizer, sections, options.bucket or 0.0, manifest.total - len(kept))
+    return Data(job.folder, tokenizer, sections, options.bucket or 0.0, manifest.total - len(kept), len(kept))
 
 
 def supplier(section: Node) -> Node:

@@ -60,9 +60,12 @@ def train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -
     watched = watch(kurfile)
     tell(kurfile, validate)
     data = supplier.supply(train, "train", places.work, kurfile.seed or 0, force=force)
+    provider.check(train, data.utterances)
     dev = data.folder
     if validate is not None and validate.content:
-        dev = supplier.supply(validate, "validate", places.work, kurfile.seed or 0, data, force).folder
+        prepared = supplier.supply(validate, "validate", places.work, kurfile.seed or 0, data, force)
+        provider.check(validate, prepared.utterances)
+        dev = prepared.folder
     begun_with = initial(train, validate, places, force)
     sources = setup.Sources(data.folder, dev, data.tokenizer, begun_with)
     epochs = aim(stopping.read(train), places, force)

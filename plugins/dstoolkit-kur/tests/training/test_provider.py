@@ -11,7 +11,7 @@ from dstoolkit_kur.supplier import Data
 
 from dstoolkit.cli.main import cli
 from dstoolkit.data.archive import Archive
-from dstoolkit.errors import ConfigError, DataError, DstoolkitError
+from dstoolkit.errors import ConfigError, DstoolkitError
 
 SECTIONS = {"features": "spectrogram", "tokenizer": {"name": "characters", "characters": "abcdefg "}}
 CASES = [  # provider -> an epoch's batches, and those of sections that are gone over once
@@ -114,7 +114,7 @@ def test_what_is_tested_and_evaluated(trained, data):
     assert trained("test", "batch_size: 3, force_batch_size: yes, reverse: yes")[0] == names[::-1][:6]
     lengths = [len(rows[names.index(name)]["text"]) for name in trained("test", "sort_by: transcript_length")[0]]
     assert lengths == sorted(len(each["text"]) for each in rows)
-    with pytest.raises(ConfigError, match=r"--set test.provider: test.provider.batch_size: no batch of 9 among 8"):
+    with pytest.raises(ConfigError, match=r"--set test.provider: test.provider.force_batch_size: 8 utterances make no"):
         trained("test", "batch_size: 9, force_batch_size: yes")
 
 
@@ -161,7 +161,10 @@ def test_what_is_validated(write, data, monkeypatch):
         assert set(kept.heard[1]) | set(kept.heard[2]) <= set(archive.utterance_ids)
 
 
-def test_validations_without_a_whole_batch_are_refused(write, data):
+@pytest.mark.parametrize(("name", "count"), [("train", 8), ("validate", 2)])
+def test_sections_without_a_whole_batch_are_refused(write, data, name, count):
     said = "provider: {batch_size: 9, force_batch_size: yes}"
-    with pytest.raises(DataError, match=r"2 utterances; expected 9 or more for one batch"):
-        training.train_file(write("epochs: 1", ("validate:\n", f"validate:\n  {said}\n")), [], "cpu", False)
+    path = write(said) if name == "train" else write("", ("validate:\n", f"validate:\n  {said}\n"))
+    told = rf"tones.yml:\d+: {name}.provider.force_batch_size: {count} utterances make no batch of 9; choose a smaller"
+    with pytest.raises(ConfigError, match=told):
+        training.train_file(path, [], "cpu", False)
