@@ -145,6 +145,15 @@ def test_a_template_says_where_it_is_used(write):
     assert str(error.value).endswith(f"did you mean 'sise'?; the template is used at {path}:5: model[1]")
 
 
+def test_a_template_that_is_not_used_is_checked_too(write):
+    inner = "[for: {range: 2, iterate: [{parallel: {apply: [dens: 3]}}]}]"
+    path = write(f"templates:\n  other: [flatten]\n  block: {inner}\nmodel: [flatten]\n")
+    with pytest.raises(ConfigError) as error:
+        layers(path)
+    place = "templates.block[0].for.iterate[0].parallel.apply[0].dens"
+    assert str(error.value) == f"{path}:3: {place}: no such layer; did you mean 'dense'?"
+
+
 def test_a_template_may_not_take_a_layers_name(write):
     path = write("templates:\n  dense: [flatten]\nmodel: [flatten]\n")
     with pytest.raises(ConfigError, match=r"k.yml:2: templates.dense: a template called 'dense'"):

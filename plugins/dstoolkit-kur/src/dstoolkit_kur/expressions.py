@@ -6,6 +6,7 @@ rendered, and read as ``scalars.literal`` says: ``"{{ a }}{{ b }}"`` of two digi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,11 +14,13 @@ from jinja2 import meta
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.runtime import Undefined
 
+from dstoolkit import config
 from dstoolkit.errors import ConfigError
 from dstoolkit_kur import scalars
 from dstoolkit_kur.node import Node, lift
 from dstoolkit_kur.sandbox import MOST_CHARACTERS, MOST_VALUES, Sandbox
 
+UNKNOWN = re.compile(r"No (?P<kind>filter|test) named '(?P<name>\w+)'")  # in Jinja2's words
 MARKS = ("{{", "{%", "{#")
 DEEPEST = 50  # values within values of a result
 
@@ -46,12 +49,22 @@ class Expressions:
             return plain(self._value(text, scope))
         except ConfigError:
             raise  # of a setting that the expression refers to
-        except TemplateSyntaxError as error:
-            raise node.fault(f"'{text.strip()}' is no expression", (error.message or "").rstrip(".")) from error
         except TemplateError as error:
-            raise node.fault(f"in '{text.strip()}': {error.message}") from error
+            raise self._fault(node, text.strip(), error) from error
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
             raise node.fault(f"'{text.strip()}' fails: {error}") from error
+
+    def _fault(self, node: Node, text: str, error: TemplateError) -> ConfigError:
+        """What Jinja2 says, with the nearest filter or test where that is what is wrong."""
+        said = (error.message or "").rstrip(".")
+        if unknown := UNKNOWN.match(said):
+            known = {"filter": self.sandbox.filters, "test": self.sandbox.tests}[unknown["kind"]]
+            words = [each for each in known if each.isidentifier()]  # tests have signs, such as '=='
+            told = f"in '{text}': no {unknown['kind']} '{unknown['name']}'"
+            return node.fault(told, config.nearest(unknown["name"], words))
+        if isinstance(error, TemplateSyntaxError):
+            return node.fault(f"'{text}' is no expression", f"{said[:1].lower()}{said[1:]}")
+        return node.fault(f"in '{text}': {error.message}")
 
     def _value(self, text: str, scope: Mapping[str, Any]) -> Any:
         tree = self.sandbox.parse(text)

@@ -41,7 +41,19 @@ def checked(templates: Node | None) -> dict[str, Node]:
     for name, each in templates.items():
         if name in (*WORDS, *OPERATORS, *BESIDE):
             raise each.fault(f"a template called '{name}', which has a meaning already", "expected another name")
+        check_words(each, [*WORDS, *OPERATORS, *templates, *BESIDE])
     return dict(templates.items())
+
+
+def check_words(body: Node, known: list[str]) -> None:
+    """Raises ConfigError for entries of a template, used or not, whose words are none."""
+    for entry in body if isinstance(body.content, list) else [body]:
+        for word, options in entry.items():
+            if word not in known:
+                raise entry.fault("no such layer", config.nearest(word, known), at=(word,))
+            for inner in ("iterate", "apply"):
+                if inner in options:
+                    check_words(options.get(inner), known)
 
 
 class State(Mapping[str, Any]):

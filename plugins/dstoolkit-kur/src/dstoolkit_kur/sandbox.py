@@ -160,6 +160,6 @@ def unknown(sandbox: Sandbox) -> type[StrictUndefined]:
                 return f"no '{name}' there; {config.nearest(name, map(str, owner))}"
             if self._undefined_hint or owner is not missing:
                 return self._undefined_hint or f"'{name}' of {str(owner)[:40]!r}; expected a mapping"
-            return f"no variable '{name}'; {config.nearest(name, sandbox.names)}"
+            return f"no variable '{name}'; {config.nearest(name, [*sandbox.names, *sandbox.globals])}"
 
     return Unknown
