@@ -63,9 +63,9 @@ def train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -
     provider.check(train, data.utterances)
     dev = data.folder
     if validate is not None and validate.content:
-        prepared = supplier.supply(validate, "validate", places.work, kurfile.seed or 0, data, force)
-        provider.check(validate, prepared.utterances)
-        dev = prepared.folder
+        heard = supplier.supply(validate, "validate", places.work, kurfile.seed or 0, data, force)
+        provider.check(validate, heard.utterances)
+        dev = heard.folder
     begun_with = initial(train, validate, places, force)
     sources = setup.Sources(data.folder, dev, data.tokenizer, begun_with)
     epochs = aim(stopping.read(train), places, force)
