@@ -53,6 +53,12 @@ def test_what_a_provider_comes_to(kurfile, tmp_path, text, epochs, once):
     assert {key: batches[key] for key in once} == once
 
 
+def test_validations_are_padded_as_their_data_say(kurfile):
+    found = kurfile("", ("data: &data {type: spec", "data: &data {bucket: 2, type: spec"))
+    assert training.validations(found.section("validate"))["bucket"] == 2.0
+    assert training.validations(None) == {}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "idle"),
     [
