@@ -173,7 +173,8 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
         texts = read_text(folder / "text")
         source = heard.source(archive, folder, cmvn, augment)
         datasets.append(Dataset(source, texts, vocabulary, padded))
-        inspect(archive, vocabulary, texts)
+        if not datasets[1:] or sources.dev != sources.train:  # what is wrong with the same data is told once
+            inspect(archive, vocabulary, texts)
     train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
     if model.spare:

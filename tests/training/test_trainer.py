@@ -137,6 +137,19 @@ def test_options_that_came_later_are_no_difference_at_their_defaults(corpus, tmp
     assert "already" in done.output
 
 
+def test_what_is_wrong_with_the_same_data_is_told_once(corpus, tmp_path, dstoolkit, monkeypatch):
+    from dstoolkit.training import setup
+
+    seen = []
+    monkeypatch.setattr(setup, "inspect", lambda archive, *_: seen.append(archive.path.parent.name))
+    arguments = toy.arguments(corpus, tmp_path / "exp", "--set", "train.epochs=1")
+    dstoolkit(*arguments)
+    assert seen == ["train", "dev"]
+    seen.clear()
+    dstoolkit(*arguments, "--force", "--dev", corpus / "train")
+    assert seen == ["train"]
+
+
 def test_another_configuration_is_refused_unless_forced(corpus, tmp_path, dstoolkit):
     exp = tmp_path / "exp"
     dstoolkit(*toy.arguments(corpus, exp, "--set", "train.epochs=1"))
