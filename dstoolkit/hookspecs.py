@@ -95,7 +95,8 @@ def dstoolkit_make_scheduler(
     """A learning-rate scheduler, stepped once per optimizer step, for ``settings`` (``train.scheduler``), or None.
 
     A ``ReduceLROnPlateau`` is stepped after each validation instead, with its loss. Checkpoints keep ``state_dict()``,
-    which must be of plain values. Called once when a training starts or goes on. Since API 1.
+    which must be of plain values. ``total_steps`` is 0 for a training without a number of epochs (``train.epochs`` 0).
+    Called once when a training starts or goes on. Since API 1.
     """
 
 
@@ -121,7 +122,20 @@ def dstoolkit_train_start(run: Run) -> None:
 def dstoolkit_epoch_end(run: Run, metrics: Mapping[str, Any]) -> None:
     """The end of an epoch; ``metrics`` is the line just added to ``metrics.jsonl``.
 
+    An epoch that the time ends (``train.minutes``) has its line and this call too, with its steps so far in
+    ``metrics["steps_of_epoch"]``; ``run.epoch`` does not count it, and it may be gone on with.
+
     Called after each epoch's validation. Since API 1.
+    """
+
+
+@hookspec
+def dstoolkit_snapshot(run: Run, metrics: Mapping[str, Any]) -> None:
+    """A snapshot of the weights (``train.snapshots``), which ``run.save`` would write elsewhere too.
+
+    ``metrics`` is the line just added to ``snapshots.jsonl``, and ``run.predictions`` are of that validation; there is
+    none, and ``metrics`` is empty, at the end of an epoch and where snapshots are not validated. Called after each
+    snapshot, when its file is written. Since API 1.
     """
 
 

@@ -11,7 +11,7 @@ import pytest
 from dstoolkit import builtins, config, plugins
 from dstoolkit.data.batches import Batches
 from dstoolkit.features.augment import Augment
-from dstoolkit.pipeline.experiment import Experiment, TrainConfig
+from dstoolkit.pipeline.experiment import Experiment, Snapshots, TrainConfig
 from dstoolkit.text.normalize import Normalization
 
 DOCS = (Path(__file__).resolve().parent.parent / "docs/configuration.md").read_text(encoding="utf-8")
@@ -31,10 +31,11 @@ def sections() -> dict[str, object]:
     loss = plugins.load().get("losses", "ctc").Config()
     beam = plugins.load().get("decoders", "beam").Config()
     ours = {**encoders, "loss": loss, "decoder": beam}
-    return {"text": Normalization(), "augment": Augment(), "train": TrainConfig(), "batches": Batches(), **ours}
+    within = {"batches": Batches(), "snapshots": Snapshots()}
+    return {"text": Normalization(), "augment": Augment(), "train": TrainConfig(), **within, **ours}
 
 
-@pytest.mark.parametrize("section", ["text", "augment", *ENCODERS, "loss", "decoder", "train", "batches"])
+@pytest.mark.parametrize("section", ["text", "augment", *ENCODERS, "loss", "decoder", "train", "batches", "snapshots"])
 def test_a_section_is_documented(section: str) -> None:
     defaults = {  # of a plugin its name; options of options have a table of their own
         key: value.get("name", {}) if isinstance(value, dict) else value

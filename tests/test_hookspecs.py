@@ -25,6 +25,7 @@ def test_hooks_are_these():
         "dstoolkit_train_file",
         "dstoolkit_train_start",
         "dstoolkit_epoch_end",
+        "dstoolkit_snapshot",
         "dstoolkit_train_end",
     }
 

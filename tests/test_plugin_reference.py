@@ -96,6 +96,7 @@ def test_modes_are_those_of_pluggy(tool):
         "make": "first result",
         "train": "observing",
         "epoch": "observing",
+        "snapshot": "observing",
     }
 
 

@@ -225,6 +225,8 @@ def dstoolkit_train_start(run): SEEN.append(run)
 @hookimpl
 def dstoolkit_epoch_end(run, metrics): {body}
 @hookimpl
+def dstoolkit_snapshot(run, metrics): SEEN.append((run, metrics))
+@hookimpl
 def dstoolkit_train_end(metrics): SEEN.append(metrics)
 """
 
@@ -235,8 +237,9 @@ def test_observers_are_all_called_though_one_fails(registry, caplog):
     with caplog.at_level(logging.WARNING, "dstoolkit"):
         made.observe("dstoolkit_train_start", run="run")
         made.observe("dstoolkit_epoch_end", run="run", metrics={"epoch": 1})
+        made.observe("dstoolkit_snapshot", run="run", metrics={"step": 9})
         made.observe("dstoolkit_train_end", run="run", metrics={"epoch": 2})
-    seen = ["run", ("run", {"epoch": 1}), {"epoch": 2}]
+    seen = ["run", ("run", {"epoch": 1}), ("run", {"step": 9}), {"epoch": 2}]
     assert sys.modules["toy_good"].SEEN == sys.modules["toy_other"].SEEN == seen
     assert [each.getMessage() for each in caplog.records] == [
         "plugin 'toy-bad:bad' failed in dstoolkit_epoch_end: ZeroDivisionError: division by zero"

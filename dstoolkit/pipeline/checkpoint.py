@@ -31,14 +31,17 @@ def save(path: Path, state: dict[str, Any]) -> None:
         raise
 
 
-def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """The state in ``path``. Raises DataError where it is missing, damaged or of another format."""
+def load(path: Path, device: str | torch.device = "cpu", lazily: bool = False) -> dict[str, Any]:
+    """The state in ``path``; ``lazily``: tensors are read when they are looked at, while the file stays as it is.
+
+    Raises DataError where it is missing, damaged or of another format.
+    """
     try:
         path.open("rb").close()
     except OSError as error:
         raise DataError(path, (error.strerror or str(error)).lower(), "expected a checkpoint") from error
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location=device, weights_only=True, mmap=lazily)
     except Exception as error:  # a damaged zip or pickle raises many kinds
         reason = " ".join(str(error).split())[:120]
         raise DataError(path, f"damaged, or no checkpoint ({reason})", "", "remove it and train again") from error

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +19,42 @@ from dstoolkit.text.normalize import Normalization
 
 
 @dataclass(frozen=True)
+class Snapshots:
+    """Option ``train.snapshots``: when the weights are written to ``snapshot.pt``.
+
+    epochs, steps, utterances, minutes: after so many since the last one, whichever comes first; 0: not for these.
+    validation: at one within an epoch so many utterances of the validation data are heard, of all lengths, or ``all``;
+        0: none.
+    """
+
+    epochs: int = 0
+    steps: int = 0
+    utterances: int = 0
+    minutes: float = 0.0
+    validation: int | Literal["all"] = 0
+
+    def __post_init__(self) -> None:
+        amounts = [("epochs", self.epochs), ("steps", self.steps), ("utterances", self.utterances)]
+        for name, value in (*amounts, ("minutes", self.minutes), ("validation", self.sample)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value:g}; expected 0 or more")
+        if self.validation and not (self.minutes or any(value for _, value in amounts)):
+            raise ValueError("validation is of snapshots; expected epochs, steps, utterances or minutes with it")
+
+    @property
+    def sample(self) -> int:
+        """How many utterances are heard; 0: all, or none."""
+        return 0 if self.validation == "all" else self.validation
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Section ``train``.
 
-    epochs: passes over the training data.
+    epochs: passes over the training data; 0: until another option, or you, end it.
+    minutes, minutes_of: the training ends after so many minutes by the clock of ``all`` its time, of its steps with the
+        waiting for data (``train``), of the steps alone (``batch``), or of its validations (``validate``), all runs
+        together; 0: never.
     batch_seconds: seconds of features in the batch of one optimizer step, padding included, in all processes together;
         utterances of like length share a batch.
     batches: batches by count, their order, how many an epoch has.
@@ -43,6 +76,7 @@ class TrainConfig:
     compile: the network goes through ``torch.compile``.
     workers: processes that prepare batches; 0: a thread. The batches are the same whatever it is.
     checkpoint_minutes: how often ``last.pt`` is written within an epoch, beside once after each; 0: not within.
+    snapshots: when the weights are written, and validated, between that.
     stop_after: so many steps in a row without a finite loss or gradient end the training.
     sortagrad: in the first epoch, shortest utterances first and no augmentation (Deep Speech 2, Amodei et al. 2016).
     decoder: how validation turns outputs into text, each epoch anew; ``greedy`` is quick.
@@ -50,6 +84,8 @@ class TrainConfig:
     """
 
     epochs: int = 40
+    minutes: float = 0.0
+    minutes_of: Literal["all", "train", "batch", "validate"] = "all"
     batch_seconds: float = 32.0
     batches: Batches = field(default_factory=Batches)
     dev_batches: Batches = field(default_factory=Batches)
@@ -72,22 +108,23 @@ class TrainConfig:
     compile: bool = False
     workers: int = 0
     checkpoint_minutes: float = 10.0
+    snapshots: Snapshots = field(default_factory=Snapshots)
     stop_after: int = 20
     sortagrad: bool = True
     decoder: Choice = field(default_factory=lambda: Choice("greedy"))
     show: int = 3
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("accumulate", 1), ("stop_after", 1), ("average", 0), ("patience", 0)):
+        for name, least in (("epochs", 0), ("accumulate", 1), ("stop_after", 1), ("average", 0), ("patience", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected {least} or more")
         if self.batch_seconds <= 0 or self.lr <= 0:
             raise ValueError("batch_seconds and lr must be above 0")
         if not (0 <= self.warmup < 1 and 0 <= self.ema < 1):
             raise ValueError("warmup and ema must be 0 to below 1")
-        counted = ("min_seconds", "max_seconds", "workers", "checkpoint_minutes", "show")
+        counted = ("minutes", "min_seconds", "max_seconds", "workers", "checkpoint_minutes", "show")
         for name in (*counted, "clip", "clip_value", "weight_decay"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:  # nor no number
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 or more")
         if 0 < self.max_seconds < self.min_seconds:
             raise ValueError(f"max_seconds is {self.max_seconds:g}, below min_seconds, {self.min_seconds:g}")

@@ -33,18 +33,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("dstoolkit")
 
 DRAWING = 0.05  # share of the time that may go into drawing; an epoch 20 times as long as that is always drawn
+METRICS, SNAPSHOTS = "metrics.jsonl", "snapshots.jsonl"
+FIGURES = [f"{of}_{what}" for of in ("dev", "sample") for what in ("loss", "wer", "cer")]
+LASTING = ("epoch", "step", *FIGURES)  # of an epoch that was cut short
 GAP = "-"  # stands where one text has a character and the other none
 
 
 class Monitor:
-    """Keeps the epochs' metrics of one run in ``folder``; ``done`` of ``epochs`` were done before, if a run goes on.
+    """Keeps the epochs' metrics of one run in ``folder``, and those of the validated snapshots beside.
 
-    ``show`` validation utterances are printed after each epoch, the same ones each time.
+    ``done`` of ``epochs`` (0: of no number), and ``step`` steps, were done before, if a run goes on. ``show``
+    validation utterances are printed after each epoch, the same ones each time.
     """
 
-    def __init__(self, folder: Path, done: int, epochs: int, show: int) -> None:
+    def __init__(self, folder: Path, done: int, epochs: int, show: int, step: int = 0) -> None:
         self.folder, self.epochs, self.show = folder, epochs, show
-        self.history = read_metrics(folder / "metrics.jsonl")[:done]
+        self.history = read_metrics(folder / METRICS)[:done]
+        self.snapshots = [each for each in read_metrics(folder / SNAPSHOTS) if each["step"] <= step]
         self.curves = Curves(folder / "curves.png", "/".join(folder.parts[-2:]))
         self.board = Board(folder / "tensorboard", done)
         self.cost, self.looked = 0.0, time.monotonic()
@@ -53,16 +58,28 @@ class Monitor:
     def epoch(self, metrics: Mapping[str, Any], validation: Validation) -> None:
         """Print, record and draw one more epoch."""
         self.history.append({name: defined(value) for name, value in metrics.items()})
-        lines = "".join(json.dumps(each) + "\n" for each in self.history)
-        stamp.write_text(self.folder / "metrics.jsonl", lines)
+        write_metrics(self.folder / METRICS, self.history)
+        if "steps_of_epoch" in metrics:  # once it is gone on with, this line will give way
+            self._keep({name: each for name, each in metrics.items() if name in LASTING})
         click.echo(line(metrics, self.epochs) + ("  best" if best(self.history) == len(self.history) - 1 else ""))
         log.info(details(metrics))
         for utterance_id in sorted(validation.references)[: self.show]:
             click.echo(beside(validation.references[utterance_id], validation.hypotheses[utterance_id]))
         self.board.epoch(self.history[-1])
         self.undrawn = True
-        if metrics["epoch"] >= self.epochs or self.cost <= DRAWING * (time.monotonic() - self.looked):
+        last = 0 < self.epochs <= metrics["epoch"]
+        if last or self.cost <= DRAWING * (time.monotonic() - self.looked):
             self.draw()
+
+    def snapshot(self, metrics: Mapping[str, Any], better: bool) -> None:
+        """Print and record the validation of a snapshot; whether it is the best so far."""
+        self._keep(metrics)
+        click.echo(snapshot_line(metrics) + ("  best" if better else ""))
+
+    def _keep(self, metrics: Mapping[str, Any]) -> None:
+        self.snapshots = [each for each in self.snapshots if each["step"] < metrics["step"]]  # it may be done again
+        self.snapshots.append({name: defined(value) for name, value in metrics.items()})
+        write_metrics(self.folder / SNAPSHOTS, self.snapshots)
 
     def draw(self) -> None:
         started = time.monotonic()
@@ -89,10 +106,28 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [json.loads(each) for each in path.read_text(encoding="utf-8").splitlines() if each]
 
 
+def write_metrics(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
+    """One line of JSON each."""
+    stamp.write_text(path, "".join(json.dumps(each) + "\n" for each in history))
+
+
+def snapshot_line(metrics: Mapping[str, Any]) -> str:
+    """One snapshot in one line."""
+    columns = [
+        f"epoch {metrics['epoch']:3d}, step {metrics['step']}",
+        f"dev loss {metrics['dev_loss']:.3f}",
+        f"WER {metrics['dev_wer']:5.1f} %",
+        f"CER {metrics['dev_cer']:5.1f} %",
+        f"{metrics['utterances']} utterances",
+        f"{metrics['seconds']:.1f} s",
+    ]
+    return "  ".join(columns)
+
+
 def line(metrics: Mapping[str, Any], epochs: int) -> str:
     """One epoch in one line."""
     columns = [
-        f"epoch {metrics['epoch']:3d}/{epochs}",
+        f"epoch {metrics['epoch']:3d}" + (f"/{epochs}" if epochs else ""),
         f"loss {metrics['train_loss']:.3f}",
         f"dev loss {metrics['dev_loss']:.3f}",
         f"WER {metrics['dev_wer']:5.1f} %",

@@ -14,6 +14,7 @@ from torch import nn
 
 from dstoolkit import config, plugins
 from dstoolkit.errors import ConfigError, DstoolkitError, Faults
+from dstoolkit.pipeline.experiment import TrainConfig
 from dstoolkit.training.schedules import SCHEDULES
 
 KINDS: dict[str, type[torch.optim.Optimizer]] = {
@@ -80,6 +81,11 @@ def checked(
         return kind(parameters, **options)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError("train.optimizer", str(error)) from error
+
+
+def settings_of(options: TrainConfig) -> dict[str, Any]:
+    """What the section ``train`` says of the optimizer: its name and options."""
+    return {"lr": options.lr, "weight_decay": options.weight_decay, **config.plain(options.optimizer)}
 
 
 def chosen(kind: str, settings: Mapping[str, Any], **arguments: Any) -> Any:

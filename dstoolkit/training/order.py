@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,7 +38,7 @@ class Order:
         return None if epoch == 1 and self.options.sortagrad else (self.seed, epoch)
 
     def steps(self) -> int:
-        """Of all epochs."""
+        """Of all epochs; 0 where the training has no number of them."""
         return sum(len(self.batches(epoch)) for epoch in range(1, self.options.epochs + 1))
 
     def cut(self, batch: IntArray) -> list[IntArray]:
@@ -45,8 +46,8 @@ class Order:
         return [each for each in np.array_split(batch, self.options.accumulate) if len(each)]
 
     def plans(self, epoch: int, taken: int) -> Iterator[Plan]:
-        """This process's parts of all batches to the training's end, after so many steps of ``epoch``."""
-        for later in range(epoch, self.options.epochs + 1):
+        """This process's parts of all batches to come, if need be without end, after so many steps of ``epoch``."""
+        for later in range(epoch, self.options.epochs + 1) if self.options.epochs else itertools.count(epoch):
             seed = self.hearing(later)
             for batch in self.batches(later)[taken if later == epoch else 0 :]:
                 for part in self.cut(batch):

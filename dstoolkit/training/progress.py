@@ -1,16 +1,18 @@
 """How far an epoch has come: a bar on a terminal, a line a minute in a log file. Both on standard error.
 
 Shown are the loss (smoothed over about the last 30 steps), frames per second of this run, and the time left of the
-epoch and of the whole training, without its validations. A step's share of an epoch is the frames it holds, not one of
-so many steps, because sorted batches differ in length.
+epoch and of the whole training, without its validations, where it has an end. A step's share of an epoch is the frames
+it holds, not one of so many steps, because sorted batches differ in length.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -25,10 +27,10 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| {n}/{total}{postfix}"
 
 
 class Progress:
-    """The progress of epoch ``epoch`` of ``epochs``, of ``steps`` steps and ``frames_total`` frames.
+    """The progress of epoch ``epoch`` of ``epochs`` (0: of no number), of ``steps`` steps and ``frames_total`` frames.
 
     ``done`` steps of it were taken before, by a run that was stopped. Use it in a ``with`` statement; ``clock`` gives
-    seconds.
+    seconds, ``left`` those after which the training ends whatever it has done, if there is such a time.
     """
 
     def __init__(
@@ -39,11 +41,12 @@ class Progress:
         done: int,
         frames_total: int,
         clock: Callable[[], float] = time.monotonic,
+        left: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        self.name, self.clock = f"epoch {epoch}/{epochs}", clock
+        self.name, self.clock, self.left = f"epoch {epoch}/{epochs}" if epochs else f"epoch {epoch}", clock, left
         self.steps, self.taken, self.frames_total = steps, done, frames_total
         self.before = frames_total * done / max(steps, 1)  # frames of the steps done before, by and large
-        self.later = (epochs - epoch) * frames_total  # frames of the epochs after this one
+        self.later = (epochs - epoch) * frames_total if epochs else math.inf  # frames of the epochs after this one
         self.loss, self.seen, self.frames = 0.0, 0, 0
         self.started = self.spoke = clock()
         self.bar: tqdm[Any] | None = None
@@ -81,8 +84,19 @@ class Progress:
         """``loss 0.532  8500 frames/s  epoch 4:10 left  training 2:10:00 left``."""
         speed = self.frames / max(now - self.started, 1e-9)
         epoch = max(self.frames_total - self.before - self.frames, 0)
-        left = [clock_time(frames / max(speed, 1e-9)) for frames in (epoch, epoch + self.later)]
-        return f"loss {self.loss:.3f}  {speed:.0f} frames/s  epoch {left[0]} left  training {left[1]} left"
+        times = [frames / max(speed, 1e-9) for frames in (epoch, epoch + self.later)]
+        ends = min(times[1], self.left())
+        training = f"  training {clock_time(ends)} left" if math.isfinite(ends) else ""
+        return f"loss {self.loss:.3f}  {speed:.0f} frames/s  epoch {clock_time(times[0])} left{training}"
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done within takes no time off the steps, and may print above the bar."""
+        began = self.clock()
+        with tqdm.external_write_mode(file=sys.stdout):
+            yield
+        waited = self.clock() - began
+        self.started, self.spoke = self.started + waited, self.spoke + waited
 
 
 def clock_time(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 A schedule is a dataclass of its options that makes a torch scheduler, whose state is of plain values: a checkpoint
 holds no code. ``progress`` is the share of all steps that is done, the present one included; it stays at 1 where a
-training takes more steps than were foreseen.
+training takes more steps than were foreseen, and where it has no number of them (``total_steps`` 0).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLR
 
 from dstoolkit import config
 from dstoolkit.errors import ConfigError
+from dstoolkit.pipeline.experiment import TrainConfig
 
 WHERE = "train.scheduler"
 
@@ -49,7 +50,7 @@ class Constant(Warmed):
         return (progress - self.warmup) / (1 - self.warmup)
 
     def make(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
-        return LambdaLR(optimizer, lambda step: self.share(min(1.0, (step + 1) / total_steps)))
+        return LambdaLR(optimizer, lambda step: self.share(min(1.0, (step + 1) / total_steps) if total_steps else 1.0))
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,8 @@ class Inverse(Warmed):
         return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(rise, 1.0)) / (1 + self.decay * step))
 
 
-SCHEDULES: dict[str, type[Constant | Inverse | OneCycle | Plateau]] = {
+Schedule = Constant | Inverse | OneCycle | Plateau
+SCHEDULES: dict[str, type[Schedule]] = {
     "cosine": Cosine,
     "constant": Constant,
     "exponential": Exponential,
@@ -220,6 +222,7 @@ SCHEDULES: dict[str, type[Constant | Inverse | OneCycle | Plateau]] = {
     "onecycle": OneCycle,
     "plateau": Plateau,
 }
+ENDLESS = ("constant", "inverse", "plateau")  # without a warm-up these know no number of steps
 
 
 def make_scheduler(settings: Mapping[str, Any], optimizer: Optimizer, total_steps: int) -> LRScheduler | None:
@@ -227,14 +230,46 @@ def make_scheduler(settings: Mapping[str, Any], optimizer: Optimizer, total_step
 
     Raises ConfigError or Faults for unknown options and impossible values.
     """
-    if settings["name"] not in SCHEDULES:
+    schedule = chosen(settings)
+    if schedule is None:
         return None
-    options = {key: value for key, value in settings.items() if key != "name"}
-    schedule = config.build(SCHEDULES[settings["name"]], options, WHERE)
+    if not total_steps:
+        check_endless(settings["name"], schedule.warmup)
     try:
         return schedule.make(optimizer, total_steps)
     except ValueError as error:  # an optimizer without a momentum to cycle
         raise ConfigError(WHERE, str(error)) from error
+
+
+def settings_of(options: TrainConfig) -> dict[str, Any]:
+    """What the section ``train`` says of the schedule: its name and options."""
+    return {"warmup": options.warmup, **config.plain(options.scheduler)}
+
+
+def chosen(settings: Mapping[str, Any]) -> Schedule | None:
+    """Ours by such a name; None for another's. Raises ConfigError or Faults."""
+    if settings["name"] not in SCHEDULES:
+        return None
+    options = {key: value for key, value in settings.items() if key != "name"}
+    return config.build(SCHEDULES[settings["name"]], options, WHERE)
+
+
+def check(options: TrainConfig) -> None:
+    """Raises ConfigError or Faults where one of ours cannot be had for such a training. Another's is not looked at."""
+    settings = settings_of(options)
+    schedule = chosen(settings)
+    if schedule is not None and not options.epochs:
+        check_endless(settings["name"], schedule.warmup)
+
+
+def check_endless(name: str, warmup: float) -> None:
+    """Raises ConfigError for a schedule that a training without a number of epochs cannot have."""
+    if name not in ENDLESS:
+        found = f"0 needs a schedule that is not made for a number of steps, as {name!r} is"
+        raise ConfigError("train.epochs", found, f"expected train.scheduler {', '.join(ENDLESS[:-1])} or {ENDLESS[-1]}")
+    if warmup:
+        found = f"0 needs a schedule without a warm-up; {warmup:g} is a share of a number of steps"
+        raise ConfigError("train.epochs", found, "expected train.warmup 0")
 
 
 def after_step(scheduler: LRScheduler) -> None:

@@ -1,7 +1,7 @@
 """From paths and an experiment to a training in its folder: checked first, begun once, gone on with, finished once.
 
 ``exp/TAG`` holds ``begun.json`` (the stamp of the run, from its first moment), the resolved ``config.yaml``, the
-``tokenizer``, ``last.pt`` and ``best.pt``, ``metrics.jsonl``, ``curves.png`` and, once all epochs are done,
+``tokenizer``, ``last.pt`` and ``best.pt``, ``metrics.jsonl``, ``curves.png`` and, once the training is at its end,
 ``stamp.json``.
 """
 
@@ -32,16 +32,19 @@ from dstoolkit.pipeline import augmentations, checkpoint, heard
 from dstoolkit.pipeline.experiment import Experiment, TrainConfig
 from dstoolkit.pipeline.recognition import build_model, describe
 from dstoolkit.pipeline.vocabulary import Vocabulary
-from dstoolkit.training import order
+from dstoolkit.training import order, schedules
+from dstoolkit.training.clocks import Clocks
 from dstoolkit.training.dataset import Dataset
 from dstoolkit.training.distributed import world
 from dstoolkit.training.health import warn
 from dstoolkit.training.inspection import inspect
-from dstoolkit.training.trainer import Parts, Trainer
+from dstoolkit.training.state import LAST, Parts
+from dstoolkit.training.trainer import Trainer
 
 BEGUN = "begun.json"
-# Options of the section train that do not change what comes out: a training may go on with others.
-NEUTRAL = ("workers", "checkpoint_minutes", "stop_after", "show")
+# Options of the section train that do not change what comes out, or only when it ends: a training may go on with
+# others.
+NEUTRAL = ("workers", "checkpoint_minutes", "stop_after", "show", "minutes", "minutes_of")
 # Options of that section which came later: at their defaults they are no difference to trainings begun without them.
 LATER = {"dev_batches": Batches()}
 
@@ -98,9 +101,10 @@ def train(folder: Path, experiment: Experiment, sources: Sources, device: str, f
     Raises DstoolkitError for what the user can mend.
     """
     sources.check()
+    schedules.check(experiment.train)
     with world(device) as (own, device):
         wanted = made_from(experiment, sources)
-        if own.follow(own.main and is_done(folder, wanted, force)):
+        if own.follow(own.main and is_done(folder, wanted, force, experiment.train)):
             return False
         torch.manual_seed(experiment.seed)
         parts = build(experiment, sources, torch.device(device))
@@ -114,9 +118,12 @@ def train(folder: Path, experiment: Experiment, sources: Sources, device: str, f
 
 
 def made_from(experiment: Experiment, sources: Sources) -> stamp.Stamp:
-    """The stamp: all that the result depends on, which ``NEUTRAL`` options and the device are not part of."""
+    """The stamp: all that the result depends on, which ``NEUTRAL`` options, snapshots that are not validated and the
+    device are not part of."""
     settings = config.plain(experiment)
     without = [*NEUTRAL, *(name for name, usual in LATER.items() if getattr(experiment.train, name) == usual)]
+    if not experiment.train.snapshots.validation:
+        without.append("snapshots")
     settings["train"] = {name: value for name, value in settings["train"].items() if name not in without}
     augmenting = {**experiment.augment.inputs(), **augmentations.inputs(experiment.augment.plugins)}
     more = {f"augment.{name}": path for name, path in augmenting.items()}
@@ -127,8 +134,9 @@ def made_from(experiment: Experiment, sources: Sources) -> stamp.Stamp:
     return stamp.Stamp("train", settings, {**sources.digests(), **digests})
 
 
-def is_done(folder: Path, wanted: stamp.Stamp, force: bool) -> bool:
-    """True for a finished run of the same; a begun one of the same is gone on with. Raises StampError for another."""
+def is_done(folder: Path, wanted: stamp.Stamp, force: bool, options: TrainConfig) -> bool:
+    """True for a finished run of the same; a begun one of the same is gone on with, and so is one that the time ended
+    and that has more now. Raises StampError for another."""
     if force:
         stamp.remove(folder)
     elif (folder / BEGUN).exists() and stamp.read(folder) is None:
@@ -137,7 +145,21 @@ def is_done(folder: Path, wanted: stamp.Stamp, force: bool) -> bool:
             advice = "pass --force to begin anew"
             raise StampError(folder, f"was begun differently: {', '.join(lines[:4])}", "", advice)
         return False
-    return stamp.is_done(folder, wanted)
+    if not stamp.is_done(folder, wanted):
+        return False
+    if more := has_time(folder, options):
+        stamp.remove(folder / stamp.STAMP)
+    return not more
+
+
+def has_time(folder: Path, options: TrainConfig) -> bool:
+    """Whether the finished training was ended by the time, and has some left by these options."""
+    if not (folder / LAST).exists():
+        return False
+    state = checkpoint.load(folder / LAST, lazily=True)
+    clocks = Clocks(options.minutes, options.minutes_of)
+    clocks.load_state_dict(state.get("clocks", {}))
+    return not (state["stopped"] or clocks.over or 0 < options.epochs <= state["epoch"])
 
 
 def read_begun(folder: Path) -> stamp.Stamp:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,23 +18,43 @@ from dstoolkit.training.loading import Plan, stream
 
 
 @dataclass(frozen=True)
-class Validation:
-    """``loss`` in nats per target token, error rates in percent, ``hypotheses`` and ``references`` by utterance id."""
+class Figures:
+    """``loss`` in nats per target token, error rates in percent."""
 
     loss: float
     wer: float
     cer: float
-    hypotheses: dict[str, str]
-    references: dict[str, str]
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What one batch gave: the summed loss, its tokens, and a text per utterance id."""
+class Validation(Figures):
+    """With ``hypotheses`` and ``references`` by utterance id; ``sample`` are the figures of some of them alone."""
+
+    hypotheses: dict[str, str]
+    references: dict[str, str]
+    sample: Figures | None = None
+
+    @property
+    def compared(self) -> tuple[float, float]:
+        """WER and loss that say which of several validations is the better: the sample's, where there is one."""
+        figures = self.sample or self
+        return figures.wer, figures.loss
+
+    def metrics(self) -> dict[str, float]:
+        """For a line of ``metrics.jsonl``."""
+        found = {"dev_loss": self.loss, "dev_wer": self.wer, "dev_cer": self.cer}
+        if self.sample is not None:
+            found |= {"sample_loss": self.sample.loss, "sample_wer": self.sample.wer, "sample_cer": self.sample.cer}
+        return found
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What one utterance gave: its loss, 0 where it is not finite, its target tokens and its text."""
 
     loss: float
     tokens: int
-    texts: dict[str, str]
+    text: str
 
 
 @torch.no_grad()
@@ -44,31 +65,57 @@ def validate(
     decoder: Decoder,
     batches: Sequence[IntArray],
     world: World | None = None,
+    sample: IntArray | None = None,
 ) -> Validation:
     """Run ``model`` (in eval mode) over these ``batches`` of ``dataset``, which processes share.
 
-    Texts are in the order of the batches.
+    Texts are in the order of the batches. The utterances ``sample``, some of them, have figures of their own too.
     """
     world = world or World()
     device = next(model.parameters()).device
     plans = [Plan(indices) for indices in batches]
-    with stream(dataset, plans[world.rank :: world.size], 0, device) as heard:
-        own = [_part(model, dataset, loss, decoder, batch.to(device)) for batch in heard]
+    with stream(dataset, plans[world.rank :: world.size], 0, device) as prepared:
+        own = [_rows(model, dataset, loss, decoder, batch.to(device)) for batch in prepared]
     parts = world.gather(own)
     ordered = [parts[at % world.size][at // world.size] for at in range(len(plans))]  # the same sum in any world
-    hypotheses = {name: text for part in ordered for name, text in part.texts.items()}
-    references = dict(zip(dataset.archive.utterance_ids, dataset.texts, strict=True))
-    references = {each: references[each] for each in hypotheses}
-    report = score(references, hypotheses)
-    total, tokens = sum(part.loss for part in ordered), sum(part.tokens for part in ordered)
-    return Validation(total / max(tokens, 1), 100 * report.wer.rate, 100 * report.cer.rate, hypotheses, references)
+    rows = {name: row for part in ordered for name, row in part.items()}
+    texts = dict(zip(dataset.archive.utterance_ids, dataset.texts, strict=True))
+    references = {name: texts[name] for name in rows}
+    whole = figures(rows, references)
+    sampled = None
+    if sample is not None:
+        sampled = figures({name: rows[name] for name in dataset.names(sample)}, references)
+    hypotheses = {name: row.text for name, row in rows.items()}
+    return Validation(whole.loss, whole.wer, whole.cer, hypotheses, references, sampled)
 
 
-def _part(model: CTCModel, dataset: Dataset, loss: Loss, decoder: Decoder, batch: Batch) -> _Part:
+def spread(batches: Sequence[IntArray], lengths: IntArray, count: int) -> IntArray:
+    """``count`` of the utterances of ``batches``, or all there are, evenly from the shortest to the longest."""
+    everyone = np.sort(np.concatenate(batches))
+    everyone = everyone[np.argsort(lengths[everyone], kind="stable")]
+    count = min(count, len(everyone))
+    chosen: IntArray = everyone[((np.arange(count) + 0.5) * len(everyone) / count).astype(int)]
+    return chosen
+
+
+def only(batches: Sequence[IntArray], sample: IntArray) -> list[IntArray]:
+    """The batches without utterances that are not of the sample."""
+    kept = (batch[np.isin(batch, sample)] for batch in batches)
+    return [batch for batch in kept if len(batch)]
+
+
+def figures(rows: Mapping[str, _Row], references: Mapping[str, str]) -> Figures:
+    report = score({name: references[name] for name in rows}, {name: row.text for name, row in rows.items()})
+    total, tokens = sum(row.loss for row in rows.values()), sum(row.tokens for row in rows.values())
+    return Figures(total / max(tokens, 1), 100 * report.wer.rate, 100 * report.cer.rate)
+
+
+def _rows(model: CTCModel, dataset: Dataset, loss: Loss, decoder: Decoder, batch: Batch) -> dict[str, _Row]:
+    """By utterance id."""
     logits, lengths = model(batch.frames, batch.lengths)
     losses: Tensor = loss(logits.float(), lengths, batch.targets, batch.target_lengths)
     found = decoder.decode(logits.float().log_softmax(2).cpu(), lengths.cpu(), 1.0)
+    finite = losses.where(losses.isfinite(), 0.0).tolist()
     texts = [best[0].text if best else "" for best in found]
-    names = dataset.names(batch.indices)
-    finite = float(losses[losses.isfinite()].sum())
-    return _Part(finite, int(batch.target_lengths.sum()), dict(zip(names, texts, strict=True)))
+    rows = map(_Row, finite, batch.target_lengths.tolist(), texts)
+    return dict(zip(dataset.names(batch.indices), rows, strict=True))

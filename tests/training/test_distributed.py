@@ -89,6 +89,21 @@ def test_two_processes_give_the_loss_curve_of_one(corpus, tmp_path, option):
 
 
 @pytest.mark.slow
+def test_two_processes_agree_on_the_time_and_on_snapshots(corpus, tmp_path):
+    """The first step's time is over at once; without a limit both go on, and the snapshots are those of one."""
+    exp, snapshots = tmp_path / "2", ["--set", "train.snapshots={steps: 4, validation: 3}"]
+    assert "is over after epoch 0, 1 steps" in finished(run(corpus, exp, 2, *snapshots, "--set", "train.minutes=1e-6"))
+    finished(run(corpus, exp, 2, *snapshots))
+    finished(run(corpus, tmp_path / "1", 1, *snapshots))
+    one, two = (
+        [json.loads(line) for line in (tmp_path / each / "snapshots.jsonl").read_text().splitlines()] for each in "12"
+    )
+    assert [each["step"] for each in one] == [each["step"] for each in two]
+    assert [each["dev_loss"] for each in two] == pytest.approx([each["dev_loss"] for each in one], rel=2e-3)
+    assert len(two) > 2
+
+
+@pytest.mark.slow
 def test_a_killed_worker_costs_a_restart_from_the_checkpoint(corpus, tmp_path):
     whole, exp = tmp_path / "whole", tmp_path / "killed"
     long = ["--set", "train.epochs=10"]  # so that it is not done before the kill

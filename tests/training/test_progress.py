@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import sys
 
 import pytest
@@ -88,3 +89,25 @@ def test_a_terminal_gets_a_bar_and_no_lines_unless_each_step_has_its_own(monkeyp
 )
 def test_times_are_written_as_a_stop_watch_shows_them(seconds, shown):
     assert clock_time(seconds) == shown
+
+
+@pytest.mark.parametrize(("left", "shown"), [(math.inf, ""), (20.0, "  training 0:20 left")])
+def test_a_training_without_a_number_of_epochs_has_no_end_but_that_of_its_time(capsys, left, shown):
+    clock = Clock()
+    with Progress(3, 0, steps=10, done=0, frames_total=1000, clock=clock, left=lambda: left) as progress:
+        clock.now += 100
+        progress.step(2.0, 100)
+        assert progress.state(clock.now) == f"loss 2.000  1 frames/s  epoch 15:00 left{shown}"
+    assert capsys.readouterr().err.startswith("epoch 3  step 1/10  loss")
+
+
+def test_the_sooner_of_two_ends_is_shown_and_pauses_do_not_count():
+    clock = Clock()
+    with Progress(1, 2, steps=10, done=0, frames_total=1000, clock=clock, left=lambda: 50.0) as progress:
+        clock.now += 10
+        with progress.paused():
+            clock.now += 1000
+        progress.step(1.0, 500)
+        assert progress.state(clock.now) == "loss 1.000  50 frames/s  epoch 0:10 left  training 0:30 left"
+        progress.later = 10**6
+        assert progress.state(clock.now).endswith("training 0:50 left")

@@ -20,7 +20,7 @@ from dstoolkit.training.setup import NEUTRAL
 from tests import toy
 
 ROOT = Path(__file__).resolve().parents[2]
-# Dropout, augmentation, an average and parts: all that a state could be forgotten of.
+# Dropout, augmentation, an average, parts and snapshots: all that a state could be forgotten of.
 OPTIONS = [
     option
     for each in (
@@ -31,6 +31,7 @@ OPTIONS = [
         "train.batch_seconds=2",
         "train.accumulate=2",
         "train.average=2",
+        "train.snapshots={steps: 4, validation: 4}",
     )
     for option in ("--set", each)
 ]
@@ -64,22 +65,25 @@ TIMES = ("seconds", "waited", "speed", "frames_per_second", "data_wait", "memory
 FREE = (*TIMES, *NEUTRAL)  # what two equal runs may differ in
 
 
-def require_same(one: Path, other: Path) -> None:
-    """All states of two finished runs, weights to optimizer, but for the time they took."""
+def require_same(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
+    """All states of two finished runs, weights to optimizer, but for the time they took, and parts that begin so."""
     for name in ("last.pt", "best.pt"):
         states = [flat(torch.load(exp / name, weights_only=True)) for exp in (one, other)]
         assert states[0].keys() == states[1].keys()
         for path, value in states[0].items():
             found = states[1][path]
-            if path.rsplit("/", 1)[-1] in FREE:
+            if path.rsplit("/", 1)[-1] in FREE or path.startswith(("/clocks/", *but)):
                 continue
             same = torch.equal(value, found) if isinstance(value, torch.Tensor) else value == found
             assert same, f"{name}: {path}"
-    lines = [[json.loads(line) for line in (exp / "metrics.jsonl").read_text().splitlines()] for exp in (one, other)]
-    for line in [*lines[0], *lines[1]]:
-        for each in TIMES:
-            line.pop(each, None)
-    assert lines[0] == lines[1]
+    for name in ("metrics.jsonl", "snapshots.jsonl"):
+        assert untimed(one / name) == untimed(other / name)
+
+
+def untimed(path: Path) -> list[dict[str, object]]:
+    """The lines of figures without the time they took; none where there is no file."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [{key: value for key, value in each.items() if key not in TIMES} for each in lines]
 
 
 @pytest.mark.slow

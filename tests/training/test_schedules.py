@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from dstoolkit import config
 from dstoolkit.errors import ConfigError, Faults
+from dstoolkit.pipeline.experiment import TrainConfig
 from dstoolkit.training.optim import chosen
-from dstoolkit.training.schedules import SCHEDULES, after_epoch, after_step, make_scheduler
+from dstoolkit.training.schedules import ENDLESS, SCHEDULES, after_epoch, after_step, check, make_scheduler
 
 DOCS = Path(__file__).resolve().parents[2] / "docs/configuration.md"
 PEAK = 2.0
@@ -276,3 +277,28 @@ def test_a_momentum_cannot_be_cycled_where_there_is_none():
     with pytest.raises(ConfigError, match=r"^train.scheduler: optimizer must support momentum"):
         make_scheduler({"name": "onecycle"}, optimizer, 10)
     assert max(rates({"name": "onecycle", "warmup": 0.5, "cycle_momentum": False}, 10, optimizer=optimizer)) == PEAK
+
+
+def test_without_a_number_of_steps_rates_are_those_of_any():
+    """Of ours that can be had so; the others are refused."""
+    for name in ENDLESS:
+        settings = {"name": name, "warmup": 0.0}
+        assert stepped(settings, 0) == stepped(settings, 7)
+        check(TrainConfig(epochs=0, warmup=0.0, scheduler=config.Choice(name)))
+    for name in SCHEDULES.keys() - set(ENDLESS):
+        with pytest.raises(ConfigError, match=rf"^train.epochs: 0 needs a schedule .* as '{name}' is; expected "):
+            make_scheduler({"name": name}, make_optimizer(), 0)
+    check(TrainConfig(epochs=0, scheduler=config.Choice("another's")))  # who knows
+
+
+def stepped(settings: dict[str, object], total: int) -> list[float]:
+    """The rates of twelve steps with a validation, no better than before, after each."""
+    optimizer = make_optimizer()
+    scheduler = make_scheduler(settings, optimizer, total)
+    found = []
+    for _ in range(12):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        after_step(scheduler)
+        after_epoch(scheduler, 1.0)
+    return found

@@ -1,0 +1,38 @@
+"""``best.pt`` and files like it: averaged weights, with all that using them takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from dstoolkit.pipeline import checkpoint
+from dstoolkit.training.validation import Validation
+
+BEST = "best.pt"
+
+
+class Best:
+    """Keeps the weights of the best validation in ``folder``; ``keepsake`` is what each file holds beside weights.
+
+    Only the ``main`` one of several processes writes. ``figures`` are the best's so far, plain values for a checkpoint.
+    """
+
+    def __init__(self, folder: Path, keepsake: Mapping[str, Any], main: bool) -> None:
+        self.folder, self.keepsake, self.main = folder, keepsake, main
+        self.figures = {"wer": float("inf"), "loss": float("inf"), "epoch": 0}
+
+    def offer(self, metrics: Mapping[str, Any], validation: Validation, weights: Mapping[str, Tensor]) -> bool:
+        """Write ``best.pt`` where ``validation`` is at least as good as the best so far; whether it is."""
+        better = validation.compared <= (self.figures["wer"], self.figures["loss"])
+        if better:
+            wer, loss = validation.compared
+            self.figures = {"wer": wer, "loss": loss, "epoch": metrics["epoch"]}
+            self.write(self.folder / BEST, weights, metrics=dict(metrics))
+        return better
+
+    def write(self, path: Path, weights: Mapping[str, Tensor], **more: Any) -> None:
+        if self.main:
+            checkpoint.save(path, {**self.keepsake, "weights": dict(weights), **more})
