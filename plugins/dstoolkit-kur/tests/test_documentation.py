@@ -5,9 +5,21 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from dstoolkit_kur import hooks, includes, operators, optimizer, options, provider, sections, settings, weights
+from dstoolkit_kur import (
+    hooks,
+    includes,
+    operators,
+    optimizer,
+    options,
+    provider,
+    sections,
+    settings,
+    stopping,
+    weights,
+)
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "from-kur.md"  # of the checkout, beside plugins/
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="docs/from-kur.md is in dstoolkit's checkout alone")
@@ -26,6 +38,7 @@ KNOWN = {
     "data": fields(options.SpeechRecognition, options.Normal),
     "provider": fields(provider.Provider),
     "optimizers": {*optimizer.KINDS} | fields(optimizer.Clip, *optimizer.KINDS.values()),
+    "the end": {*stopping.OPTIONS, *stopping.MODES, *get_args(stopping.Clock)} | fields(stopping.Elapsed),
     "weights": fields(weights.Weights, weights.Best, weights.Initial, weights.Checkpoint),
     "hooks": {*hooks.KINDS} | fields(*(kind.options for kind in hooks.KINDS.values())),
 }

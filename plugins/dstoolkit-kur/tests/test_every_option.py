@@ -11,12 +11,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from dstoolkit_kur import hooks, options, provider, settings
+from dstoolkit_kur import hooks, options, provider, settings, stopping, weights
 
 HERE = Path(__file__).parent
 MESSAGES, FILES = "training/test_slack.py::test_messages", "training/test_slack.py::test_extra_files_go_out_after_each"
 PLOTS, ROWS = "training/test_observing.py::test_plots_are_images", "training/test_sections.py::test_output_writes"
 HEARD, COMES = "training/test_provider.py::test_what_is_tested", "training/test_provider.py::test_what_a_provider_comes"
+TIMES, WRITTEN = "training/test_ending.py::test_each_call_has", "training/test_ending.py::test_checkpoints_are_written"
 DURATIONS = "supplier/test_options.py::test_durations_are_limits"
 SHOWN = {
     "data": {
@@ -67,6 +68,19 @@ SHOWN = {
         "token": "training/test_slack.py::test_with_a_token_predictions_bring_their_audio",
         "extra_files": FILES,
     },
+    "stop_when": {
+        "epochs": "training/test_ending.py::test_whichever_of_epochs_and_time",
+        "elapsed": TIMES,
+        "mode": "training/test_ending.py::test_total_time",
+    },
+    "elapsed": {
+        **dict.fromkeys(("minutes", "hours", "clock"), TIMES),
+        "days": "training/test_sections.py::test_lengths",
+    },
+    "checkpoint": {
+        **dict.fromkeys(("path", "epochs", "batches", "samples", "minutes"), WRITTEN),
+        "validation": "training/test_ending.py::test_a_validation_at_a_checkpoint",
+    },
     "settings": {
         "seed": "training/test_section_effects.py::test_the_seed",
         "backend": "training/test_section_effects.py::test_the_device",
@@ -91,6 +105,9 @@ KNOWN = {
     "normalization": fields(options.Normal),
     "provider": fields(provider.Provider),
     **{name: fields(kind.options) for name, kind in hooks.KINDS.items()},
+    "stop_when": set(stopping.OPTIONS),
+    "elapsed": fields(stopping.Elapsed),
+    "checkpoint": fields(weights.Checkpoint),
     "settings": {"seed", "backend"},
     "backend": {*settings.OPTIONS, *settings.NOTED},
     "include": {"source", "method"},

@@ -31,7 +31,10 @@ class Hook:
         """Of ``train``: before the first step."""
 
     def epoch(self, history: History, epochs: int) -> None:
-        """Of ``train``: after one of so many epochs; ``history`` is not empty."""
+        """Of ``train``: after one of so many epochs, 0 for no number; ``history`` is not empty."""
+
+    def validated(self) -> None:
+        """Of ``train``: after a validation within an epoch."""
 
     def ended(self, history: History) -> None:
         """Of ``train``: after the last."""
@@ -153,7 +156,11 @@ class Slack(Hook):
     def epoch(self, history: History, epochs: int) -> None:
         last = history[-1]
         figures = ", ".join(f"{key} = {last.get(key)}" for key in ("train_loss", "dev_loss", "dev_wer", "dev_cer"))
-        slack.post(self.options, f"Finished epoch {last['epoch']} of {epochs}. More information: {figures}")
+        of = f" of {epochs}" if epochs else ""
+        slack.post(self.options, f"Finished epoch {last['epoch']}{of}. More information: {figures}")
+        self.extra_files()
+
+    def validated(self) -> None:
         self.extra_files()
 
     def ended(self, history: History) -> None:

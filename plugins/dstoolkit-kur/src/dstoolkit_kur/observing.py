@@ -19,43 +19,75 @@ if TYPE_CHECKING:
     from dstoolkit.interfaces import Run
     from dstoolkit_kur.hooks import Hook
 
-METRICS = "metrics.jsonl"
+METRICS, SNAPSHOTS = "metrics.jsonl", "snapshots.jsonl"
+Line = Mapping[str, Any]
+
+
+class Keeper:
+    """Does nothing; one that writes overrides what it answers to."""
+
+    def epoch(self, run: Run, last: Line) -> None:
+        """After one; ``last`` is its line of ``metrics.jsonl``."""
+
+    def snapshot(self, run: Run, last: Line) -> None:
+        """After one; ``last`` is its line of ``snapshots.jsonl``, empty where it was not validated."""
 
 
 @dataclass(frozen=True)
-class Best:
-    """The weights with the lowest ``key`` of all epochs, a loss of ``metrics.jsonl``, are written to ``path``."""
+class Best(Keeper):
+    """The weights with the lowest ``key`` of all epochs and snapshots, a loss of their lines, are written to ``path``.
+
+    Where snapshots hear a sample of the validation data alone, all are compared by it.
+    """
 
     path: Path
     key: str
 
-    def after(self, run: Run, history: Sequence[Mapping[str, Any]]) -> None:
-        losses = [math.inf if each.get(self.key) is None else each[self.key] for each in history]
-        if losses[-1] < math.inf and losses[-1] <= min(losses):
+    def epoch(self, run: Run, last: Line) -> None:
+        losses = [self.loss(each) for name in (METRICS, SNAPSHOTS) for each in lines(run, name)]
+        if self.loss(last) < math.inf and self.loss(last) <= min(losses):
             write(run, self.path)
+
+    snapshot = epoch
+
+    def loss(self, line: Line) -> float:
+        found = line.get("sample_loss") if self.key == "dev_loss" and "sample_loss" in line else line.get(self.key)
+        return math.inf if found is None else float(found)
 
 
 @dataclass(frozen=True)
-class Latest:
-    """The weights of every so many epochs are written to ``path``."""
+class Latest(Keeper):
+    """The weights of every epoch are written to ``path``."""
 
     path: Path
-    epochs: int = 1
 
-    def after(self, run: Run, history: Sequence[Mapping[str, Any]]) -> None:
-        if run.epoch % self.epochs == 0:
-            write(run, self.path)
+    def epoch(self, run: Run, last: Line) -> None:
+        write(run, self.path)
 
 
 @dataclass(frozen=True)
-class Log:
-    """``metrics.jsonl`` is copied into the folder ``path``."""
+class Checkpoint(Keeper):
+    """Those of every snapshot are."""
 
     path: Path
 
-    def after(self, run: Run, history: Sequence[Mapping[str, Any]]) -> None:
+    def snapshot(self, run: Run, last: Line) -> None:
+        write(run, self.path)
+
+
+@dataclass(frozen=True)
+class Log(Keeper):
+    """``metrics.jsonl``, and the snapshots' figures where there are any, are copied into the folder ``path``."""
+
+    path: Path
+
+    def epoch(self, run: Run, last: Line) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        stamp.write_bytes(self.path / METRICS, (run.folder / METRICS).read_bytes())
+        for name in (METRICS, SNAPSHOTS):
+            if (run.folder / name).exists():
+                stamp.write_bytes(self.path / name, (run.folder / name).read_bytes())
+
+    snapshot = epoch
 
 
 def write(run: Run, path: Path) -> None:
@@ -68,7 +100,7 @@ def write(run: Run, path: Path) -> None:
 class Watch:
     """keepers: what writes files. train, validate: the hooks of these sections."""
 
-    keepers: Sequence[Best | Latest | Log] = ()
+    keepers: Sequence[Keeper] = ()
     train: Sequence[Hook] = ()
     validate: Sequence[Hook] = ()
     epochs: int = 0
@@ -100,10 +132,10 @@ def watching(folder: Path, watch: Watch) -> Iterator[None]:
         del watches.found[folder]
 
 
-def history_of(run: Run) -> list[dict[str, Any]]:
+def lines(run: Run, name: str = METRICS) -> list[dict[str, Any]]:
     from dstoolkit.training.monitor import read_metrics
 
-    return read_metrics(run.folder / METRICS)
+    return read_metrics(run.folder / name)
 
 
 def train_start(run: Run) -> None:
@@ -116,15 +148,28 @@ def epoch_end(run: Run) -> None:
     watch = watches.of(run)
     if watch == Watch():
         return
-    history = history_of(run)
+    history = lines(run)
     for keeper in watch.keepers:
-        keeper.after(run, history)
+        keeper.epoch(run, history[-1])
     for each in watch.validate:
         each.predicted(run.predictions)
     for each in watch.train:
         each.epoch(history, watch.epochs)
 
 
+def snapshot(run: Run, metrics: Line) -> None:
+    """As after an epoch; hooks hear of those that were validated."""
+    watch = watches.of(run)
+    for keeper in watch.keepers:
+        keeper.snapshot(run, metrics)
+    if not metrics:
+        return
+    for each in watch.validate:
+        each.predicted(run.predictions)
+    for each in watch.train:
+        each.validated()
+
+
 def train_end(run: Run) -> None:
     for each in watches.of(run).train:
-        each.ended(history_of(run))
+        each.ended(lines(run))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dstoolkit.hookspecs import hookimpl
 from dstoolkit.interfaces import Command
@@ -42,6 +42,13 @@ def dstoolkit_epoch_end(run: Run) -> None:
     from dstoolkit_kur import observing
 
     observing.epoch_end(run)
+
+
+@hookimpl
+def dstoolkit_snapshot(run: Run, metrics: Mapping[str, Any]) -> None:
+    from dstoolkit_kur import observing
+
+    observing.snapshot(run, metrics)
 
 
 @hookimpl

@@ -5,7 +5,6 @@ For ``conf/speech.yml`` the prepared data are in ``conf/data/speech``, and the e
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,11 +20,23 @@ from dstoolkit.pipeline import experiment as experiments
 from dstoolkit.pipeline.experiment import Experiment
 from dstoolkit.pipeline.recognition import best_device
 from dstoolkit.training import distributed, setup
-from dstoolkit.training.monitor import read_metrics
-from dstoolkit_kur import hooks, losses, observing, optimizer, provider, reading, sections, stopping, supplier, weights
+from dstoolkit_kur import (
+    aims,
+    hooks,
+    losses,
+    observing,
+    optimizer,
+    provider,
+    reading,
+    sections,
+    stopping,
+    supplier,
+    weights,
+)
+from dstoolkit_kur.aims import Aim
 from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.node import Node
-from dstoolkit_kur.observing import Best, Latest, Log, Watch
+from dstoolkit_kur.observing import Best, Checkpoint, Latest, Log, Watch
 from dstoolkit_kur.options import SpeechRecognition
 from dstoolkit_kur.supplier import Data
 
@@ -68,11 +79,11 @@ def train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -
         dev = heard.folder
     begun_with = initial(train, validate, places, force)
     sources = setup.Sources(data.folder, dev, data.tokenizer, begun_with)
-    epochs = aim(stopping.read(train), places, force)
-    made = experiment(kurfile, data, epochs, ours)
+    aim = aims.take(stopping.read(train), places.exp, places.work / AIM, force)
+    made = experiment(kurfile, data, aim, ours)
     with placing(kurfile):
         if not force:
-            extend(places.exp, made, sources)
+            aims.extend(places.exp, made, sources)
         with observing.watching(places.exp, replace(watched, epochs=made.train.epochs)):
             done = setup.train(places.exp, made, sources, chosen_device, force)
     if not done:
@@ -109,22 +120,24 @@ def tell(kurfile: Kurfile, validate: Node | None) -> None:
     for section, name in ((kurfile.section("train"), "train"), (validate, "validate")):
         notes += provider.notes(section, name) if section is not None else []
     if stopping.read(sections.needed(kurfile, "train")).endless:
-        until = f"{stopping.MANY} epochs, or until Ctrl-C, which saves; the same command goes on"
-        notes.append(f"{kurfile.path}: train says no number of epochs: {until}")
+        until = "it goes on until Ctrl-C, which saves; the same command goes on from there"
+        notes.append(f"{kurfile.path}: train says no number of epochs and no time: {until}")
     for each in notes:
         click.echo(each, err=True)
 
 
-def experiment(kurfile: Kurfile, data: Data, epochs: int, ours: Sequence[str] = ()) -> Experiment:
+def experiment(kurfile: Kurfile, data: Data, aim: Aim, ours: Sequence[str] = ()) -> Experiment:
     """What the Kurfile comes to. Raises ConfigError, Faults, with file and line."""
-    train = sections.needed(kurfile, "train")
+    train, saved = sections.needed(kurfile, "train"), weights.checkpoint(sections.needed(kurfile, "train"))
     loss = losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path))
     values: dict[str, Any] = {
         "seed": kurfile.seed or 0,
         **data.sections,
         "encoder": {"name": "layers", "layers": kurfile.layers().value, "output": loss.output},
         "train": {
-            "epochs": epochs,
+            "epochs": aim.epochs,
+            "minutes": aim.minutes,
+            "minutes_of": aim.of,
             "weight_decay": 0.0,
             "warmup": 0.0,
             "ema": 0.0,
@@ -133,6 +146,7 @@ def experiment(kurfile: Kurfile, data: Data, epochs: int, ours: Sequence[str] = 
             "show": 0,  # the hook 'transcript' shows them
             "batches": provider.read(train).batches(data.bucket),
             "dev_batches": validations(kurfile.section("validate")),
+            "snapshots": saved.snapshots(validated_by(kurfile)) if saved else {},
             **optimizer.read(train.get("optimizer")).options(),
         },
     }
@@ -148,6 +162,14 @@ def validations(validate: Node | None) -> dict[str, Any]:
         return {}
     bucket = supplier.supplier(validate).build(SpeechRecognition).bucket
     return provider.read(validate).batches(bucket or 0.0)
+
+
+def validated_by(kurfile: Kurfile) -> int:
+    """How many utterances there are in a batch of the validation."""
+    section = kurfile.section("validate")
+    if section is None or not section.content:
+        section = sections.needed(kurfile, "train")
+    return provider.read(section).batch_size
 
 
 @contextmanager
@@ -194,52 +216,21 @@ def initial(train: Node, validate: Node | None, places: Places, force: bool) -> 
     return None
 
 
-def aim(length: stopping.Length, places: Places, force: bool) -> int:
-    """How many epochs the experiment has after this call. A call that was interrupted has the same aim again."""
-    path, said = places.work / AIM, config.plain(length)
-    begun = not force and (places.exp / setup.BEGUN).exists()
-    finished = begun and (places.exp / stamp.STAMP).exists()
-    found = json.loads(path.read_text(encoding="utf-8")) if begun and path.exists() else {}
-    if begun and not finished and found.get("length") == said:
-        return int(found["epochs"])
-    done = len(read_metrics(places.exp / "metrics.jsonl")) if begun else 0
-    epochs = max(length.epochs, done) if length.total else done + length.epochs
-    stamp.write_text(path, json.dumps({"length": said, "epochs": epochs}) + "\n")
-    return epochs
-
-
-def extend(folder: Path, wanted: Experiment, sources: setup.Sources) -> None:
-    """Let what was trained before go on to another number of epochs, where all else is the same.
-
-    The learning rates of Kurfiles depend on the step alone, so the result is that of so many epochs from the start.
-    """
-    if not (folder / setup.BEGUN).exists():
-        return
-    sources.check()
-    begun, aimed = setup.read_begun(folder), setup.made_from(wanted, sources)
-    settings = {**begun.config, "train": {**begun.config.get("train", {}), "epochs": wanted.train.epochs}}
-    moved = stamp.Stamp(begun.command, settings, begun.inputs)
-    if stamp.differences(begun, aimed) and not stamp.differences(moved, aimed):
-        stamp.remove(folder / stamp.STAMP)
-        stamp.write_text(folder / setup.BEGUN, json.dumps(moved.as_dict(), indent=1, sort_keys=True) + "\n")
-        stamp.write_text(folder / "config.yaml", config.dump(config.plain(wanted)))
-
-
 def watch(kurfile: Kurfile) -> Watch:
     """What is to be written, shown and sent while it trains. Raises ConfigError where a folder is in the way."""
     train, validate = sections.needed(kurfile, "train"), kurfile.section("validate")
     said, best_valid = weights.of_training(train, validate), weights.of_validation(validate)
     saved, log = weights.checkpoint(train), sections.log(train)
     dev = Places.of(kurfile.path).work / "validate"
-    keepers: list[Best | Latest | Log] = []
+    keepers: list[Best | Latest | Checkpoint | Log] = []
     if best_valid and validate is not None:
         keepers.append(Best(target(best_valid, validate, "weights"), "dev_loss"))
     if said.best:
         keepers.append(Best(target(said.best, train, "weights"), "train_loss"))
     if said.last:
         keepers.append(Latest(target(said.last, train, "weights")))
-    if saved:
-        keepers.append(Latest(target(saved.path, train, "checkpoint"), saved.epochs))
+    if saved and saved.path:
+        keepers.append(Checkpoint(target(saved.path, train, "checkpoint")))
     if log:
         keepers.append(Log(weights.located(log, train.get("log"))))
     return Watch(keepers, hooks.read(train, "train"), hooks.read(validate, "validate", dev))

@@ -5,9 +5,11 @@ Files of weights are dstoolkit's, like an experiment's ``best.pt``; the folders 
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dstoolkit.errors import ConfigError
 from dstoolkit_kur.node import Node
@@ -67,36 +69,49 @@ def of_use(section: Node) -> str | None:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """path: of the file. epochs: how often it is written."""
+    """path: of the file; None: there is none, and the checkpoint is a validation alone.
 
-    path: str = "checkpoint"
-    epochs: int = 1
+    epochs, batches, samples, minutes: after so many since the last one it is written, whichever comes first; None: not
+    for these, but that of none is said it is each epoch. validation: whether within an epoch the validation data are
+    heard, or how many batches of them.
+    """
+
+    path: str | None = "checkpoint"
+    epochs: int | None = None
+    batches: int | None = None
+    samples: int | None = None
+    minutes: float | None = None
+    validation: bool | int | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs is {self.epochs}; expected 1 or more")
+        for name, value in self.amounts.items():
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value:g}; expected more than 0")
+        if self.validation is not None and self.validation < 0:
+            raise ValueError(f"validation is {self.validation}; expected yes, no, or how many batches")
+
+    @property
+    def amounts(self) -> dict[str, float | None]:
+        return {"epochs": self.epochs, "batches": self.batches, "samples": self.samples, "minutes": self.minutes}
+
+    def snapshots(self, batch_size: int) -> dict[str, Any]:
+        """The section ``train.snapshots``; in the validation's batches there are so many utterances."""
+        never = all(value is None for value in self.amounts.values())
+        return {
+            "epochs": self.epochs or int(never),
+            "steps": self.batches or 0,
+            "utterances": self.samples or 0,
+            "minutes": self.minutes or 0.0,
+            "validation": "all" if self.validation is True else (self.validation or 0) * batch_size,
+        }
 
 
 def checkpoint(section: Node) -> Checkpoint | None:
-    """``train.checkpoint``. Raises ConfigError for checkpoints within an epoch, which there are none of yet."""
+    """``train.checkpoint``. Raises ConfigError, Faults, with file and line."""
     node = section.get("checkpoint")
     if node is None or node.content is None:
         return None
-    if isinstance(node.content, str):
-        return Checkpoint(node.content)
-    for key in ("batches", "samples", "minutes"):
-        each = node.get(key)
-        if each is not None and each.content is not None:
-            advice = "the experiment's last.pt is written every ten minutes by itself"
-            raise each.fault("checkpoints within an epoch are not supported yet", "expected 'epochs'", advice)
-    validation = node.get("validation")
-    if validation is not None and validation.content not in (None, False):
-        raise validation.fault("validation at checkpoints is not supported yet", "expected 'no'")
-    left = ("batches", "samples", "minutes", "validation")
-    kept = {key: each for key, each in _mapping(node).items() if key not in left and each.content is not None}
-    if "epochs" not in kept:
-        raise node.fault("says not how often", "expected 'epochs: 1' or another number")
-    return Node(dict(kept), node.mark, node.path).build(Checkpoint)
+    return Checkpoint(node.content) if isinstance(node.content, str) else _mapping(node).build(Checkpoint)
 
 
 def _mapping(node: Node) -> Node:

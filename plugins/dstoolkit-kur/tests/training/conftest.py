@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
+import signal
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dstoolkit_kur.kurfile import Kurfile
@@ -83,3 +87,52 @@ def data(tmp_path: Path) -> Path:
             rows.append(json.dumps({"uuid": f"u{at}", "text": text, "duration_s": len(samples) / corpus.RATE}))
         (tmp_path / name / "data.jsonl").write_text("\n".join(rows) + "\n")
     return tmp_path
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """``interrupt(5)``: Ctrl-C while step 5 is taken, once."""
+    from dstoolkit.training.step import Step
+
+    def at(number: int) -> None:
+        take = Step.take
+
+        def interrupted(self: Step, step: int, *arguments: Any) -> Any:
+            if step == number:
+                monkeypatch.setattr(Step, "take", take)
+                os.kill(os.getpid(), signal.SIGINT)
+            return take(self, step, *arguments)
+
+        monkeypatch.setattr(Step, "take", interrupted)
+
+    return at
+
+
+class Hand:
+    """A clock that is turned by hand."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def turned_by(self, function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+        def turning(*arguments: Any, **options: Any) -> Any:
+            self.now += seconds
+            return function(*arguments, **options)
+
+        return turning
+
+
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
+    """The clock of the trainings meanwhile: a step takes 10 s, what comes after it 5 s, a validation 60 s."""
+    from dstoolkit.training import state, trainer
+    from dstoolkit.training.clocks import Clocks
+    from dstoolkit.training.step import Step
+
+    clock = Hand()
+    monkeypatch.setattr(state, "Clocks", functools.partial(Clocks, now=clock))
+    for owner, name, seconds in ((Step, "take", 10), (trainer.Trainer, "follow", 5), (trainer, "validate", 60)):
+        monkeypatch.setattr(owner, name, clock.turned_by(getattr(owner, name), seconds))
+    return clock

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from dstoolkit_kur import stopping, training
+from dstoolkit_kur import training
 
 from dstoolkit.cli.main import cli
 from dstoolkit.errors import DstoolkitError
@@ -23,9 +23,9 @@ log: log
 VALIDATE = "validate:\n  data: [{speech_recognition: {<<: *data, path: dev}}]\n"
 
 
-def run(*arguments):
+def run(*arguments, status=0):
     result = CliRunner().invoke(cli, [str(each) for each in arguments])
-    assert result.exit_code == 0, (result.output, result.exception)
+    assert result.exit_code == status, (result.output, result.exception)
     return result.output
 
 
@@ -76,14 +76,16 @@ def test_initial_weights_and_additional_epochs(write, data):
     assert "going on after epoch 1 of 2" in run("train", path, "--device", "cpu", "--set", rate)
 
 
-def test_no_validation_no_end_and_no_truth(write, data, monkeypatch):
-    """Validated on the training data, for as many epochs as there are without an end; then evaluated without truth."""
-    monkeypatch.setattr(stopping, "MANY", 1)
-    monkeypatch.setattr(stopping.Length.__init__, "__defaults__", (1, True, False))
+def test_no_validation_no_end_and_no_truth(write, data, interrupt):
+    """Validated on the training data, without an end until it is interrupted; then evaluated without truth."""
     path = write("provider: {batch_size: 4}", (VALIDATE, ""))
-    output = run("train", path, "--device", "cpu")
+    interrupt(5)  # of two steps an epoch
+    output = run("train", path, "--device", "cpu", status=1)
     assert "the validation is of the training data" in output
-    assert "train says no number of epochs: 1 epochs" in output
+    assert "train says no number of epochs and no time: it goes on until Ctrl-C" in output
+    assert "epoch   2  loss" in output
+    output = run("train", write("provider: {batch_size: 4}\nepochs: {number: 3, mode: total}", (VALIDATE, "")))
+    assert "going on after epoch 2 of 3, 1 steps into the next" in output
     silent = [json.dumps({**row, "text": ""}) + "\n" for row in rows(data)]
     (data / "dev/data.jsonl").write_text("".join(silent))
     assert "no truth to score by" in run("evaluate", path, "--device", "cpu")

@@ -7,6 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 from dstoolkit_kur import hooks, observing, provider, training
+from dstoolkit_kur.aims import Aim
 from dstoolkit_kur.supplier import Data
 
 from dstoolkit.cli.main import cli
@@ -45,7 +46,7 @@ CASES = [  # provider -> an epoch's batches, and those of sections that are gone
 def test_what_a_provider_comes_to(kurfile, tmp_path, text, epochs, once):
     said = f"provider: {{{text}}}"
     found = kurfile(said, *((f"{name}:\n", f"{name}:\n  {said}\n") for name in ("validate", "test")))
-    options = training.experiment(found, Data(tmp_path, tmp_path, SECTIONS, 0.5, 0), 2).train
+    options = training.experiment(found, Data(tmp_path, tmp_path, SECTIONS, 0.5, 0), Aim(2)).train
     for batches in (options.batches, options.dev_batches):
         assert {key: getattr(batches, key) for key in epochs} == epochs
     assert (options.batches.bucket, options.dev_batches.bucket) == (0.5, 0.0)

@@ -10,6 +10,7 @@ import json
 
 import pytest
 from dstoolkit_kur import hooks, observing, optimizer, sections, training, using, weights
+from dstoolkit_kur.aims import Aim
 from dstoolkit_kur.supplier import Data
 
 from dstoolkit import config
@@ -20,7 +21,7 @@ SECTIONS = {"features": "spectrogram", "tokenizer": {"name": "characters", "char
 
 def came_to(kurfile, tmp_path):
     """The experiment's options, flat."""
-    made = config.plain(training.experiment(kurfile, Data(tmp_path, tmp_path, SECTIONS, 0.0, 0), 2))
+    made = config.plain(training.experiment(kurfile, Data(tmp_path, tmp_path, SECTIONS, 0.0, 0), Aim(2)))
     options = made["train"]
     rest = {key: options[key] for key in ("lr", "clip", "clip_value", "scheduler")}
     return {"seed": made["seed"], **options["optimizer"], **rest}

@@ -7,16 +7,18 @@ import pickle
 
 import pytest
 from dstoolkit_kur import hooks, optimizer, sections, stopping, training, weights
+from dstoolkit_kur.aims import Aim
 from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.supplier import Data
 
 from dstoolkit.errors import DstoolkitError
+from dstoolkit.pipeline.experiment import Snapshots
 
 SECTIONS = {"features": "spectrogram", "tokenizer": {"name": "characters", "characters": "abcdefg "}}
 
 
-def came_to(kurfile, tmp_path, epochs=2, ours=()):
-    made = training.experiment(kurfile, Data(tmp_path, tmp_path, SECTIONS, 0.5, 0), epochs, ours)
+def came_to(kurfile, tmp_path, ours=()):
+    made = training.experiment(kurfile, Data(tmp_path, tmp_path, SECTIONS, 0.5, 0), Aim(2), ours)
     return made.train
 
 
@@ -56,11 +58,17 @@ def test_optimizers(kurfile, tmp_path, text, name, expected):
     ("text", "length"),
     [
         ("", stopping.Length()),
-        ("epochs: 7", stopping.Length(7, False)),
-        ("epochs: {number: 7, mode: total}", stopping.Length(7, False, True)),
-        ("stop_when: {epochs: 4}\nepochs: 7", stopping.Length(4, False)),
+        ("epochs: 7", stopping.Length(7)),
+        ("epochs: {number: 7, mode: total}", stopping.Length(7, total=True)),
+        ("stop_when: {epochs: 4}\nepochs: 7", stopping.Length(4)),
         ("stop_when: {epochs: infinite, mode: total}", stopping.Length(total=True)),
         ("epochs: .inf", stopping.Length()),
+        ("stop_when: {elapsed: 90}", stopping.Length(minutes=90)),
+        ("stop_when: {elapsed: 0.5, epochs: 3, mode: total}", stopping.Length(3, 0.5, total=True)),
+        ("stop_when: {elapsed: {days: 1, hours: 2, minutes: 3}}", stopping.Length(minutes=1563)),
+        ("stop_when: {elapsed: {hours: 1.5, clock: batch}}", stopping.Length(minutes=90, clock="batch")),
+        ("stop_when: {elapsed: infinite, epochs: all}", stopping.Length()),
+        ("stop_when: {elapsed: {hours: .inf, clock: train}}", stopping.Length()),
     ],
 )
 def test_lengths(kurfile, text, length):
@@ -83,10 +91,31 @@ def test_weights(kurfile, train, validate, expected):
 
 
 @pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("w", {"epochs": 1}),
+        ("{path: w}", {"epochs": 1}),
+        ("{batches: 3, samples: 100, validation: no}", {"steps": 3, "utterances": 100}),
+        ("{minutes: 2.5, validation: yes}", {"minutes": 2.5, "validation": "all"}),
+        ("{path: null, batches: 3, validation: 2}", {"steps": 3, "validation": 10}),  # of five utterances each
+    ],
+)
+def test_checkpoints(kurfile, tmp_path, option, expected):
+    batches = ("validate:\n", "validate:\n  provider: {batch_size: 5}\n")
+    found = came_to(kurfile(f"checkpoint: {option}", batches), tmp_path).snapshots
+    assert found == Snapshots(**expected)
+
+
+@pytest.mark.parametrize(
     ("train", "told"),
     [
         ("epohcs: 3", "train.epohcs: no such option; did you mean 'epochs'?"),
-        ("stop_when: {elapsed: {hours: 1}}", "train.stop_when.elapsed: a limit on time is not supported yet"),
+        ("stop_when: {elapsed: 0}", "train.stop_when.elapsed: no time; expected more than 0 of minutes, hours or"),
+        ("stop_when: {elapsed: {clock: batch}}", "train.stop_when.elapsed: no time; expected more than 0 of"),
+        ("stop_when: {elapsed: {hours: -1}}", "train.stop_when.elapsed: hours is -1; expected 0 or more"),
+        ("stop_when: {elapsed: {weeks: 1}}", "train.stop_when.elapsed.weeks: no such option"),
+        ("stop_when: {elapsed: {hours: 1, clock: wal}}", "train.stop_when.elapsed.clock: 'wal'; expected one of 'all'"),
+        ("stop_when: {elapsed: soon}", "train.stop_when.elapsed: 'soon'; expected minutes, or {minutes, hours"),
         ("stop_when: {mode: totle}", "train.stop_when.mode: 'totle'; did you mean 'total'?"),
         ("epochs: 0", "train.epochs: 0; expected how many epochs"),
         ("optimizer: {name: sgdd}", "train.optimizer.name: 'sgdd'; did you mean 'sgd'?"),
@@ -97,9 +126,10 @@ def test_weights(kurfile, train, validate, expected):
         ("provider: {shuffle_after: -2}", "train.provider: shuffle_after is -2; expected 0 epochs or more"),
         ("provider: {sortagrad: duration, sort_by: duration}", "train.provider: sortagrad stands for"),
         ("weights: {inital: w}", "train.weights.inital: no such option; did you mean 'initial'?"),
-        ("checkpoint: {minutes: 3}", "train.checkpoint.minutes: checkpoints within an epoch are not supported yet"),
-        ("checkpoint: {epochs: 3, validation: yes}", "train.checkpoint.validation: validation at checkpoints is not"),
-        ("checkpoint: {path: w}", "train.checkpoint: says not how often"),
+        ("checkpoint: {minutes: 0}", "train.checkpoint: minutes is 0; expected more than 0"),
+        ("checkpoint: {batches: 2.5}", "train.checkpoint.batches: 2.5; expected a whole number"),
+        ("checkpoint: {batchs: 2}", "train.checkpoint.batchs: no such option; did you mean 'batches'?"),
+        ("checkpoint: {batches: 2, validation: -1}", "train.checkpoint: validation is -1; expected yes, no, or how"),
         ("log: {name: binary, path: log}", "train.log.name: the log 'binary' is not supported yet"),
         ("hooks: [transcript]", "train.hooks[0]: no hook 'transcript' of 'train'; expected in: validate"),
         ("hooks: [plott]", "train.hooks[0]: no hook 'plott' of 'train'; did you mean 'plot'?"),

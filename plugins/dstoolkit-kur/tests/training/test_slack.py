@@ -92,7 +92,9 @@ def test_messages(server, made):
     hook.epoch(HISTORY, 4)
     hook.ended(HISTORY)
     hook.predicted({"u2": ("a", "b"), "u1": ("c", "d")})
-    found = posted(server)
+    hook.epoch(HISTORY, 0)  # of no number
+    *found, endless = posted(server)
+    assert endless["text"].startswith("one: Finished epoch 2. More information: train_loss = 2.0")
     assert found[0] == {"channel": "#kur", "username": "kur", "icon_emoji": ":owl:", "text": "one: Started training."}
     assert found[1]["text"].startswith("one: Finished epoch 2 of 4. More information: train_loss = 2.0, dev_loss = 2.0")
     assert [each["text"] for each in found[2:]] == ["one: Training has ended.", 'one: Truth = "a", Prediction = "b"']
