@@ -9,10 +9,14 @@ from sums over all processes, so that all decide alike. Only the first process, 
 
 from __future__ import annotations
 
+import itertools
 import os
+import pickle
 import sys
+import time
+import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,10 +26,14 @@ import torch
 from torch import distributed, nn
 from torch.distributed.rendezvous import rendezvous
 
+from dstoolkit.errors import DstoolkitError
 from dstoolkit.models import masking
 
 T = TypeVar("T")
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
+WAIT = 0.1  # seconds between two looks at whether the first process is done
+joined: list[World] = []  # the world that this process is in
+worlds = itertools.count()  # that it joined
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class World:
 
     rank: int = 0
     size: int = 1
+    store: Any = None  # torch's, by which the processes met
 
     @property
     def main(self) -> bool:
@@ -68,6 +77,24 @@ class World:
         distributed.broadcast_object_list(values, src=0)
         return values[0]
 
+    def first(self, make: Callable[[], T]) -> T:
+        """What ``make`` gives, called by the first process alone; the others wait, however long it takes.
+
+        All raise the DstoolkitError that it raises.
+        """
+        if self.store is None:
+            return make()
+        name = self.follow(uuid.uuid4().hex)  # of this call alone, whatever starts and calls the store knows of
+        if self.main:
+            self.store.set(name, pickle.dumps(_outcome(make)))
+        while not self.store.check([name]):  # a collective call would give up after some minutes
+            time.sleep(WAIT)
+        value, error = pickle.loads(self.store.get(name))  # what our own first process wrote
+        if error is not None:
+            raise error
+        found: T = value
+        return found
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model whose backward pass adds gradients up, with batch statistics over all processes."""
         if self.size == 1:
@@ -77,6 +104,14 @@ class World:
             warnings.simplefilter("ignore", FutureWarning)  # of the option's new name, which older torch does not know
             # buffers are equal by construction
             return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+
+
+def _outcome(make: Callable[[], T]) -> tuple[T | None, DstoolkitError | None]:
+    """What it gave, or what it raised for the user to mend. After another error torchrun ends those who wait."""
+    try:
+        return make(), None
+    except DstoolkitError as error:
+        return None, error
 
 
 def _device() -> torch.device:
@@ -92,7 +127,8 @@ def _attempt() -> str:
     count is no common name, and the store is used as it is.
     """
     alone = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
-    return f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}" if alone else "attempt"
+    name = f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}" if alone else "attempt"
+    return f"{name}, world {next(worlds)}"  # nor is the address of a world that was left one to meet at
 
 
 def several() -> bool:
@@ -122,10 +158,13 @@ def world(device: str) -> Iterator[tuple[World, str]]:
     """Join the processes that torchrun started, if it did; yields this one's place and its device.
 
     On GPUs each process takes that of its local rank. What others than the first say in here is not shown, for they
-    would all say the same; their errors are.
+    would all say the same; their errors are. Within another ``world`` it is that one.
     """
     if not several():
         yield World(), device
+        return
+    if joined:
+        yield joined[-1], device
         return
     if device.startswith("cuda"):
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
@@ -137,7 +176,8 @@ def world(device: str) -> Iterator[tuple[World, str]]:
         rank=rank,
         world_size=size,
     )
-    found = World(distributed.get_rank(), distributed.get_world_size())
+    found = World(distributed.get_rank(), distributed.get_world_size(), store)
+    joined.append(found)
     try:
         if found.main:
             yield found, device
@@ -145,5 +185,6 @@ def world(device: str) -> Iterator[tuple[World, str]]:
             with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
                 yield found, device
     finally:
+        joined.remove(found)
         if sys.exc_info()[0] is None:  # after an error the others may wait elsewhere: torchrun ends them
             distributed.destroy_process_group()

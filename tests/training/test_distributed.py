@@ -173,6 +173,55 @@ def test_a_restart_does_not_find_the_addresses_of_the_start_before():
         late.kill()
 
 
+FIRST = """
+import os, sys, time
+from dstoolkit.errors import DataError
+from dstoolkit.training.distributed import leave, world
+
+made = []
+
+def make():
+    time.sleep(0.5)
+    made.append(os.environ["RANK"])
+    return {"by": os.environ["RANK"]}
+
+def fail():
+    raise DataError("x", "no such file")
+
+with world("cpu") as (outer, device):
+    with world("cpu") as (inner, _):  # one world, joined once
+        assert inner is outer
+        assert inner.sum([1.0]) == [2.0]
+    found = outer.first(make)
+    assert found == {"by": "0"}, found
+    assert made == (["0"] if outer.main else []), made
+    assert outer.first(lambda: outer.rank) == 0  # another call, another answer
+    try:
+        outer.first(fail)
+    except DataError as error:
+        assert str(error) == "x: no such file"
+    else:
+        sys.exit("nothing was raised")
+    assert outer.sum([1.0]) == [2.0]
+with world("cpu") as (again, _):
+    assert again.rank == outer.rank
+leave()
+"""
+
+
+@pytest.mark.slow
+def test_the_first_process_makes_and_all_have_it_or_its_error(tmp_path):
+    (tmp_path / "first.py").write_text(FIRST)
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*words, tmp_path / "first.py"], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_alone_the_first_process_is_the_only_one():
+    assert World().first(lambda: 3) == 3
+
+
 LEAVE = """
 import atexit
 from dstoolkit.training.distributed import leave
