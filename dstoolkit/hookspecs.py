@@ -119,6 +119,15 @@ def dstoolkit_train_start(run: Run) -> None:
 
 
 @hookspec
+def dstoolkit_step_end(run: Run, losses: Mapping[str, float]) -> None:
+    """The end of an optimizer step, which ``run.step`` counts; be quick.
+
+    ``losses`` are the batch's, in nats per target token: ``batch_loss``, and of an encoder with outlets
+    ``batch_loss_NAME`` for each. Called after each step, before what the epoch's end brings. Since API 1.
+    """
+
+
+@hookspec
 def dstoolkit_epoch_end(run: Run, metrics: Mapping[str, Any]) -> None:
     """The end of an epoch; ``metrics`` is the line just added to ``metrics.jsonl``.
 

@@ -119,6 +119,20 @@ class Hypothesis:
     lm: float = 0.0
 
 
+@dataclass(frozen=True)
+class Outlet:
+    """One of the outputs by which an encoder is trained together, as ``Encoder.outlets`` has them.
+
+    ``dim`` values per frame; ``logits``: these are the vocabulary's, the blank's first, and no dense layer follows.
+    The training minimises the sum of the outlets' losses, each times its ``weight``.
+    """
+
+    name: str
+    dim: int
+    logits: bool = False
+    weight: float = 1.0
+
+
 @dataclass
 class Run:
     """A training in progress, as the observing hooks see it."""
@@ -236,10 +250,14 @@ class Encoder(Plugin):
     An utterance must give the same output alone and in a padded batch; padding in the input may hold anything. In
     training mode ``forward`` may give a sequence of outputs of one shape, the last layer's first and then inner layers'
     own, all of which go through the dense layer to the vocabulary and into the loss.
+
+    One that has ``outlets``, outputs of any shapes with losses of their own, gives in training mode a sequence of
+    outputs and one of their lengths, as ``every`` does in any mode; each goes through a dense layer of its own.
     """
 
     output_dim: int  # values per output frame
     ends_in_logits: bool = False  # the output is the vocabulary's logits, the blank's first: no dense layer follows
+    outlets: Sequence[Outlet] = ()  # the first is the output that is decoded, which ``forward`` gives out of training
 
     @abstractmethod
     def __init__(self, config: Any, input_dim: int) -> None: ...
@@ -247,12 +265,20 @@ class Encoder(Plugin):
     @abstractmethod
     def forward(
         self, frames: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[torch.Tensor | Sequence[torch.Tensor], torch.Tensor]:
+    ) -> tuple[torch.Tensor | Sequence[torch.Tensor], torch.Tensor | Sequence[torch.Tensor]]:
         """``(batch, frames, input_dim)``, ``(batch,)`` -> ``(batch, output_frames, output_dim)``, ``(batch,)``."""
 
     @abstractmethod
     def output_lengths(self, lengths: torch.Tensor) -> torch.Tensor:
         """The output lengths ``forward`` returns for these input lengths: ``(batch,)`` -> ``(batch,)``."""
+
+    def every(self, frames: torch.Tensor, lengths: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Only where there are ``outlets``: each one's output and lengths, as ``forward`` gives them in training."""
+        raise TypeError(f"encoder {self.name!r} has no outlets")
+
+    def every_lengths(self, lengths: torch.Tensor) -> list[torch.Tensor]:
+        """Only where there are ``outlets``: each one's output lengths for these input lengths."""
+        raise TypeError(f"encoder {self.name!r} has no outlets")
 
 
 class Loss(Plugin):

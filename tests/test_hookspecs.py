@@ -24,6 +24,7 @@ def test_hooks_are_these():
         "dstoolkit_make_scheduler",
         "dstoolkit_train_file",
         "dstoolkit_train_start",
+        "dstoolkit_step_end",
         "dstoolkit_epoch_end",
         "dstoolkit_snapshot",
         "dstoolkit_train_end",

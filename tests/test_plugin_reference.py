@@ -95,6 +95,7 @@ def test_modes_are_those_of_pluggy(tool):
         "register": "collecting",
         "make": "first result",
         "train": "observing",
+        "step": "observing",
         "epoch": "observing",
         "snapshot": "observing",
     }

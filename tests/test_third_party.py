@@ -50,7 +50,12 @@ def dstoolkit_make_optimizer(settings, parameters):
 
 @hookimpl
 def dstoolkit_train_start(run):
-    run.extras["seen"] = []
+    run.extras["seen"], run.extras["steps"] = [], []
+
+@hookimpl
+def dstoolkit_step_end(run, losses):
+    assert list(losses) == ["batch_loss"] and 0 < losses["batch_loss"] < 100
+    run.extras["steps"].append(run.step)
 
 @hookimpl
 def dstoolkit_epoch_end(run, metrics):
@@ -58,6 +63,7 @@ def dstoolkit_epoch_end(run, metrics):
 
 @hookimpl
 def dstoolkit_train_end(run, metrics):
+    assert run.extras["steps"] == list(range(1, metrics["step"] + 1))
     (run.folder / "seen.txt").write_text(f"{run.extras['seen']} {type(run.optimizer).__name__}")
 """
 

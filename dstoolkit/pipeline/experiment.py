@@ -68,6 +68,8 @@ class TrainConfig:
     clip: the gradients' norm is clipped to this; 0 does not clip.
     clip_value: each value of the gradients is clipped to this, either way, before their norm is; 0 does not clip.
     loss_per: what a batch's summed losses are divided by for its gradient: its target tokens, or its utterances.
+    length_scale: a batch's loss is multiplied by so much times the mean output frames of its utterances, so that long
+        ones weigh more; 0: it is not.
     ema: decay of the exponential moving average of the weights, which is what is validated and saved as best; 0: none.
     average, average_of: at the end the weights of so many epochs, the best or the last, are averaged, and kept where
         they are better than the best; 0: none.
@@ -100,6 +102,7 @@ class TrainConfig:
     clip: float = 1.0
     clip_value: float = 0.0
     loss_per: Literal["token", "utterance"] = "token"
+    length_scale: float = 0.0
     ema: float = 0.99
     average: int = 0
     average_of: Literal["best", "last"] = "best"
@@ -122,7 +125,7 @@ class TrainConfig:
             raise ValueError("batch_seconds and lr must be above 0")
         if not (0 <= self.warmup < 1 and 0 <= self.ema < 1):
             raise ValueError("warmup and ema must be 0 to below 1")
-        counted = ("minutes", "min_seconds", "max_seconds", "workers", "checkpoint_minutes", "show")
+        counted = ("minutes", "min_seconds", "max_seconds", "workers", "checkpoint_minutes", "show", "length_scale")
         for name in (*counted, "clip", "clip_value", "weight_decay"):
             if not getattr(self, name) >= 0:  # nor no number
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 or more")

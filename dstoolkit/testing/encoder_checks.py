@@ -39,10 +39,16 @@ def batch(padding: float = 0.0, seed: int = 1) -> tuple[Tensor, Tensor]:
     return torch.where(frame_mask(lengths, frames.shape[1])[:, :, None], frames, garbage), lengths
 
 
-def own(output: Tensor | Sequence[Tensor], lengths: Tensor) -> Tensor:
-    """The utterances' own frames, end to end, layer after layer: ``(layers x sum of lengths, dim)``."""
+def own(output: Tensor | Sequence[Tensor], lengths: Tensor | Sequence[Tensor]) -> Tensor:
+    """The utterances' own frames, end to end, layer after layer: ``(layers x sum of lengths, dim)``.
+
+    Of outlets, whose dims may differ, the values end to end.
+    """
     layers = [output] if isinstance(output, Tensor) else output
-    return torch.cat([each[frame_mask(lengths, each.shape[1])] for each in layers])
+    if isinstance(lengths, Tensor):
+        return torch.cat([each[frame_mask(lengths, each.shape[1])] for each in layers])
+    pairs = zip(layers, lengths, strict=True)
+    return torch.cat([each[frame_mask(counts, each.shape[1])].flatten() for each, counts in pairs])
 
 
 def weights(output: Tensor) -> Tensor:
@@ -82,6 +88,25 @@ def output_lengths_agree(subject: Subject) -> None:
     require(output.shape[0] == len(lengths), f"{output.shape[0]} outputs for {len(lengths)} utterances")
     require(output.shape[2] == encoder.output_dim, f"{output.shape[2]} values per frame, not {encoder.output_dim}")
     require(output.shape[1] >= int(found.max()), f"{output.shape[1]} output frames, fewer than {int(found.max())}")
+
+
+@check("encoders")
+@torch.no_grad()
+def outlets_agree(subject: Subject) -> None:
+    """``every`` gives each of the ``outlets``, as long as ``every_lengths`` says, the decoded one first."""
+    encoder = build(subject).eval()
+    outlets = getattr(encoder, "outlets", ())
+    if not outlets:
+        return
+    frames, lengths = batch()
+    outputs, counts = encoder.every(frames, lengths)
+    require(len(outputs) == len(outlets), f"every gives {len(outputs)} outputs of {len(outlets)} outlets")
+    for outlet, output, found, wanted in zip(outlets, outputs, counts, encoder.every_lengths(lengths), strict=True):
+        require(found.tolist() == wanted.tolist(), f"{outlet.name}: every says {found.tolist()}, not {wanted.tolist()}")
+        require(output.shape[2] == outlet.dim, f"{outlet.name}: {output.shape[2]} values per frame, not {outlet.dim}")
+    require_close(own(outputs[0], counts[0]), own(*encoder(frames, lengths)), f"{outlets[0].name} and forward")
+    outputs, counts = encoder.train()(frames, lengths)
+    require(len(outputs) == len(counts) == len(outlets), f"forward in training gives {len(outputs)} outputs")
 
 
 @check("encoders")

@@ -19,6 +19,7 @@ from dstoolkit.data.batches import up_to
 from dstoolkit.pipeline.recognition import subsampling
 from dstoolkit.scoring.align import alignments
 from dstoolkit.training.curves import Curves, best
+from dstoolkit.training.outlets import OWN
 from dstoolkit.training.tensorboard import Board
 
 if TYPE_CHECKING:
@@ -142,10 +143,11 @@ def line(metrics: Mapping[str, Any], epochs: int) -> str:
 
 def details(metrics: Mapping[str, Any]) -> str:
     """What ``-v`` adds to it."""
+    own = "".join(f", {name} {metrics[name]:.3f}" for name in metrics if name.startswith(OWN))
     return (
         f"epoch {metrics['epoch']}: step {metrics['step']}, learning rate {metrics['lr']:.3g}, "
         f"median gradient norm {metrics['grad_norm']:.3g}, {metrics['skipped']} steps skipped, "
-        f"{metrics['memory_mb']:.0f} MB of memory"
+        f"{metrics['memory_mb']:.0f} MB of memory{own}"
     )
 
 

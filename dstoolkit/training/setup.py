@@ -46,7 +46,7 @@ BEGUN = "begun.json"
 # others.
 NEUTRAL = ("workers", "checkpoint_minutes", "stop_after", "show", "minutes", "minutes_of")
 # Options of that section which came later: at their defaults they are no difference to trainings begun without them.
-LATER = {"dev_batches": Batches()}
+LATER = {"dev_batches": Batches(), "length_scale": 0.0}
 
 log = logging.getLogger("dstoolkit")
 
@@ -199,12 +199,13 @@ def build(experiment: Experiment, sources: Sources, device: torch.device) -> Par
             inspect(archive, vocabulary, texts)
     train, dev = datasets
     model = build_model(experiment, archives[0].dim, vocabulary.size)
-    if model.spare:
-        ends = f"the network ends in {vocabulary.size + model.spare} values, the vocabulary in {vocabulary.size}"
-        warn(f"{ends}: the last {model.spare} are not used")
+    for what, spare in {"the network": model.spare, **model.spares}.items():
+        if spare:
+            ends = f"{what} ends in {vocabulary.size + spare} values, the vocabulary in {vocabulary.size}"
+            warn(f"{ends}: the last {spare} are not used")
     if sources.weights is not None:
         begin_with(model, sources.weights)
-    leave_out(train, experiment.train, model.encoder.output_lengths)  # type: ignore[arg-type]
+    leave_out(train, experiment.train, lambda lengths: torch.stack(model.every_lengths(lengths)).amin(dim=0))
     order.check(train, experiment.train.batches, "train.batches")
     order.check(dev, experiment.train.dev_batches, "train.dev_batches")
     loss, loss_options = plugins.choose("losses", experiment.loss)

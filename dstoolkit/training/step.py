@@ -1,7 +1,8 @@
 """One optimizer step: the parts of a batch through the network and back, and what becomes of their gradients.
 
 The gradient is that of the batch's summed losses over its number of target tokens (or utterances, ``loss_per``),
-whatever the parts it is computed in and the processes they are shared by. Random numbers (dropout) are drawn anew from
+whatever the parts it is computed in and the processes they are shared by. Losses of several outputs are summed with
+their weights. Random numbers (dropout) are drawn anew from
 the seed, the step and the process, so that going on from a step needs no generator's state.
 """
 
@@ -25,6 +26,7 @@ from dstoolkit.pipeline.experiment import TrainConfig
 from dstoolkit.training.dataset import Batch, IntArray
 from dstoolkit.training.distributed import World
 from dstoolkit.training.health import warn
+from dstoolkit.training.outlets import Losses, losses
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch's errors of GPUs and of CPUs say
@@ -33,6 +35,7 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch's error
 @dataclass(frozen=True)
 class Outcome:
     """``loss`` summed over this process's utterances that have a finite one; ``undefined`` are those whose is NaN.
+    ``own``: of the same utterances the sums of each outlet's loss, unweighted.
 
     ``norm`` is the gradient's before clipping, of all processes together, not finite where the step was not taken
     (``taken``); ``scaled`` says that float16's loss scale was too large, which mends itself.
@@ -43,6 +46,7 @@ class Outcome:
     taken: bool
     scaled: bool
     undefined: IntArray
+    own: Sequence[float]
 
 
 class Step:
@@ -77,13 +81,16 @@ class Step:
         self.limit = state["limit"]
         self.scaler.load_state_dict(state["scaler"])
 
-    def take(self, number: int, parts: Sequence[Batch], count: int) -> Outcome:
-        """Step ``number`` on these parts of a batch that has so many tokens, or utterances, in all processes' parts."""
+    def take(self, number: int, parts: Sequence[Batch], count: int, scales: Sequence[float] = ()) -> Outcome:
+        """Step ``number`` on these parts of a batch that has so many tokens, or utterances, in all processes' parts.
+
+        ``scales``: what each output's loss is multiplied by for its gradient; none: 1.
+        """
         statistics = [each.clone() for each in self.model.buffers()]
         while True:
             seed_everything(self.seed, number, self.world.rank)
             try:
-                outcome = self._attempt([piece for part in parts for piece in self._pieces(part)], count)
+                outcome = self._attempt([piece for part in parts for piece in self._pieces(part)], count, scales)
                 break
             except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
                 self._make_do(number, parts, error)
@@ -99,34 +106,36 @@ class Step:
             for buffer, before in zip(self.model.buffers(), statistics, strict=True):
                 buffer.copy_(before)
 
-    def _attempt(self, pieces: Sequence[Batch], count: int) -> Outcome:
+    def _attempt(self, pieces: Sequence[Batch], count: int, scales: Sequence[float]) -> Outcome:
         self.optimizer.zero_grad(set_to_none=True)
-        total = 0.0
+        sums = np.zeros(1 + len(self.model.outlets))
         undefined: list[IntArray] = []
         for at, piece in enumerate(pieces):
             with self._unsynchronised() if at < len(pieces) - 1 else contextlib.nullcontext():
-                losses = self._losses(piece)
-                finite = losses[losses.isfinite()]  # an infinite loss, of too few frames, has a gradient of 0
-                value = float(finite.detach().sum())
+                found = self._losses(piece)
+                loss = found.total
+                finite = loss.isfinite()  # an infinite loss, of too few frames, has a gradient of 0
                 if piece.weight:
-                    undefined.append(piece.indices[losses.detach().isnan().cpu().numpy()])
-                    total += value
-                if len(finite) or self.world.size > 1:
+                    undefined.append(piece.indices[loss.detach().isnan().cpu().numpy()])
+                    sums += found.finite().sum(dim=1).cpu().numpy()
+                if finite.any() or self.world.size > 1:
                     share = piece.weight * self.world.size / max(count, 1)  # processes' gradients are averaged
-                    self.scaler.scale(finite.sum() * share).backward()  # type: ignore[no-untyped-call]
+                    wanted = found.scaled(scales)[finite] if scales else loss[finite]
+                    self.scaler.scale(wanted.sum() * share).backward()  # type: ignore[no-untyped-call]
         norm, scaled = self._update()
-        nothing = np.zeros(0, np.int64)
-        return Outcome(total, norm, bool(np.isfinite(norm)), scaled, np.concatenate([nothing, *undefined]))
+        undefined = [np.zeros(0, np.int64), *undefined]
+        total, *own = sums.tolist()
+        return Outcome(total, norm, bool(np.isfinite(norm)), scaled, np.concatenate(undefined), own)
 
-    def _losses(self, piece: Batch) -> Tensor:
-        """``(batch,)``; the forward pass alone is in reduced precision."""
+    def _losses(self, piece: Batch) -> Losses:
+        """The forward pass alone is in reduced precision."""
         if self.world.size > 1:
             masking.idle(self.model, piece.weight == 0)
         batch = piece.to(self.device)
         dtype = DTYPES[self.options.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
             logits, lengths = self.forward(batch.frames, batch.lengths)
-        return self.loss(logits, lengths, batch.targets, batch.target_lengths)
+        return losses(self.model, self.loss, logits, lengths, batch)
 
     def _unsynchronised(self) -> contextlib.AbstractContextManager[None]:
         """Gradients are kept here and not added up yet."""

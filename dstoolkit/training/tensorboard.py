@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dstoolkit.training.health import warn
+from dstoolkit.training.outlets import OWN
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -46,7 +47,8 @@ class Board:
             self._open()
         if self.writer is None:
             return
-        for name, tag in TAGS.items():
+        own = {name: name.replace("_loss_", " loss of outputs/") for name in metrics if name.startswith(OWN)}
+        for name, tag in {**TAGS, **own}.items():
             value = metrics.get(name)
             if value is not None and math.isfinite(value):
                 self.writer.add_scalar(tag, value, metrics["epoch"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 @dataclass
 class Totals:
     """``loss`` in nats over ``tokens`` target tokens; ``frames`` of ``padded`` frames in the batches; ``seconds``, of
-    which ``waited`` for data; the gradient's ``norms``; ``skipped`` steps."""
+    which ``waited`` for data; the gradient's ``norms``; ``skipped`` steps; ``own``: each output's loss."""
 
     loss: float = 0.0
     tokens: int = 0
@@ -25,6 +26,17 @@ class Totals:
     waited: float = 0.0
     skipped: int = 0
     norms: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
+
+    def heard(self, losses: Sequence[float], tokens: int, frames: int, padded: int) -> None:
+        """A step's: the loss, then each output's."""
+        loss, *own = losses
+        self.loss, self.tokens = self.loss + loss, self.tokens + tokens
+        self.own = [before + more for before, more in zip(self.own or [0.0] * len(own), own, strict=True)]
+        self.frames, self.padded = self.frames + frames, self.padded + padded
+
+    def spent(self, seconds: float, waited: float) -> None:
+        self.seconds, self.waited = self.seconds + seconds, self.waited + waited
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)

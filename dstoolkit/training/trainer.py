@@ -20,6 +20,7 @@ from dstoolkit.training.dataset import Batch, IntArray
 from dstoolkit.training.interruption import Interruption
 from dstoolkit.training.loading import stream
 from dstoolkit.training.monitor import Monitor, describe
+from dstoolkit.training.outlets import by_name, length_scales
 from dstoolkit.training.progress import Progress
 from dstoolkit.training.snapshots import FILE as SNAPSHOT
 from dstoolkit.training.state import State
@@ -103,11 +104,11 @@ class Trainer(State):
         waited = time.monotonic() - started
         own = [part for part in parts if part.weight]
         tokens = int(self.world.sum([sum(int(part.target_lengths.sum()) for part in own)])[0])
+        count = len(batch) if self.options.loss_per == "utterance" else tokens
+        scales = length_scales(self.options.length_scale, self.parts.model, own, len(batch), self.world)
         with self.clocks.running("batch"):
-            outcome = self.step.take(
-                self.run.step + 1, parts, len(batch) if self.options.loss_per == "utterance" else tokens
-            )
-        loss, frames, padded, undefined, wanted, over, late = self.world.sum(
+            outcome = self.step.take(self.run.step + 1, parts, count, scales)
+        loss, frames, padded, undefined, wanted, over, late, *by_output = self.world.sum(
             [
                 outcome.loss,
                 sum(int(part.lengths.sum()) for part in own),
@@ -116,6 +117,7 @@ class Trainer(State):
                 interruption.wanted,
                 self.world.main and self.clocks.over,
                 self.world.main and self.due.late,
+                *outcome.own,
             ]
         )
         self.run.step += 1
@@ -126,12 +128,11 @@ class Trainer(State):
             names = self.world.gather(self.parts.train.names(outcome.undefined))
             self.health.undefined(self.run.step, sorted(name for each in names for name in each))
         self.follow(outcome, loss / max(tokens, 1))
-        totals = self.totals
-        totals.loss, totals.tokens = totals.loss + loss, totals.tokens + tokens
-        totals.frames, totals.padded = totals.frames + int(frames), totals.padded + int(padded)
-        totals.waited += waited
-        totals.seconds += time.monotonic() - started
-        return loss / max(tokens, 1), int(frames), bool(wanted)
+        losses = {"batch_loss": loss / max(tokens, 1), **by_name("batch", self.parts.model, by_output, tokens)}
+        plugins.load().observe("dstoolkit_step_end", run=self.run, losses=losses)
+        self.totals.heard([loss, *by_output], tokens, int(frames), int(padded))
+        self.totals.spent(time.monotonic() - started, waited)
+        return losses["batch_loss"], int(frames), bool(wanted)
 
     def follow(self, outcome: Outcome, loss: float) -> None:
         """What comes after a step: the schedule, the average, and a word where something is wrong."""
@@ -156,6 +157,7 @@ class Trainer(State):
             "epoch": self.run.epoch + 1,
             "step": self.run.step,
             **self.totals.metrics(self.parts.train.archive.frame_shift),
+            **by_name("train", self.parts.model, self.totals.own, self.totals.tokens),
             **found.metrics(),
             "lr": self.optimizer.param_groups[0]["lr"],
             "memory_mb": memory_mb(self.parts.device),

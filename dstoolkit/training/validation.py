@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from dstoolkit.scoring.wer import score
 from dstoolkit.training.dataset import Batch, Dataset, IntArray
 from dstoolkit.training.distributed import World
 from dstoolkit.training.loading import Plan, stream
+from dstoolkit.training.outlets import by_name, losses
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,15 @@ class Figures:
 
 @dataclass(frozen=True)
 class Validation(Figures):
-    """With ``hypotheses`` and ``references`` by utterance id; ``sample`` are the figures of some of them alone."""
+    """With ``hypotheses`` and ``references`` by utterance id; ``sample`` are the figures of some of them alone.
+
+    The loss of a model with outlets is their weighted sum, and ``own`` has each one's, as the metrics call it.
+    """
 
     hypotheses: dict[str, str]
     references: dict[str, str]
     sample: Figures | None = None
+    own: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def compared(self) -> tuple[float, float]:
@@ -42,7 +47,7 @@ class Validation(Figures):
 
     def metrics(self) -> dict[str, float]:
         """For a line of ``metrics.jsonl``."""
-        found = {"dev_loss": self.loss, "dev_wer": self.wer, "dev_cer": self.cer}
+        found = {"dev_loss": self.loss, **self.own, "dev_wer": self.wer, "dev_cer": self.cer}
         if self.sample is not None:
             found |= {"sample_loss": self.sample.loss, "sample_wer": self.sample.wer, "sample_cer": self.sample.cer}
         return found
@@ -50,9 +55,10 @@ class Validation(Figures):
 
 @dataclass(frozen=True)
 class _Row:
-    """What one utterance gave: its loss, 0 where it is not finite, its target tokens and its text."""
+    """What one utterance gave: its loss and each outlet's, 0 where it is not finite, its target tokens, its text."""
 
     loss: float
+    own: Sequence[float]
     tokens: int
     text: str
 
@@ -86,7 +92,7 @@ def validate(
     if sample is not None:
         sampled = figures({name: rows[name] for name in dataset.names(sample)}, references)
     hypotheses = {name: row.text for name, row in rows.items()}
-    return Validation(whole.loss, whole.wer, whole.cer, hypotheses, references, sampled)
+    return Validation(whole.loss, whole.wer, whole.cer, hypotheses, references, sampled, own_losses(model, rows))
 
 
 def spread(batches: Sequence[IntArray], lengths: IntArray, count: int) -> IntArray:
@@ -110,12 +116,19 @@ def figures(rows: Mapping[str, _Row], references: Mapping[str, str]) -> Figures:
     return Figures(total / max(tokens, 1), 100 * report.wer.rate, 100 * report.cer.rate)
 
 
+def own_losses(model: CTCModel, rows: Mapping[str, _Row]) -> Mapping[str, float]:
+    """Each outlet's loss per token, as the metrics call it."""
+    sums = [sum(each) for each in zip(*(row.own for row in rows.values()), strict=True)]
+    return by_name("dev", model, sums, sum(row.tokens for row in rows.values()))
+
+
 def _rows(model: CTCModel, dataset: Dataset, loss: Loss, decoder: Decoder, batch: Batch) -> dict[str, _Row]:
     """By utterance id."""
-    logits, lengths = model(batch.frames, batch.lengths)
-    losses: Tensor = loss(logits.float(), lengths, batch.targets, batch.target_lengths)
-    found = decoder.decode(logits.float().log_softmax(2).cpu(), lengths.cpu(), 1.0)
-    finite = losses.where(losses.isfinite(), 0.0).tolist()
+    logits, lengths = (model.every if model.outlets else model)(batch.frames, batch.lengths)
+    first, counts = (each if isinstance(each, Tensor) else each[0] for each in (logits, lengths))
+    found = decoder.decode(first.float().log_softmax(2).cpu(), counts.cpu(), 1.0)
+    finite, *own = losses(model, loss, logits, lengths, batch).finite().tolist()
     texts = [best[0].text if best else "" for best in found]
-    rows = map(_Row, finite, batch.target_lengths.tolist(), texts)
+    each_own = zip(*own, strict=True) if own else ((),) * len(texts)
+    rows = map(_Row, finite, each_own, batch.target_lengths.tolist(), texts)
     return dict(zip(dataset.names(batch.indices), rows, strict=True))

@@ -12,7 +12,7 @@ from torch import nn
 from dstoolkit.ctc.loss import CTCLoss
 from dstoolkit.decoding.greedy import Greedy
 from dstoolkit.features.substitution import SpecSub
-from dstoolkit.interfaces import BLANK, Hypothesis, Preparation, Utterance, Word
+from dstoolkit.interfaces import BLANK, Hypothesis, Outlet, Preparation, Utterance, Word
 from dstoolkit.text.characters import Characters
 from tests.testing.greeting import Hello
 from tests.testing.sound import Convolution, Energy, Folder
@@ -59,7 +59,15 @@ def hide(self):
     self.norm.register_forward_hook(lambda module, arguments, output: output * weight)
 
 
+def two_outlets(self):
+    """The second one has more values than it says."""
+    self.outlets = (Outlet("first", 6), Outlet("second", 5))
+    self.every = lambda frames, lengths: tuple([each] * 2 for each in Convolution.forward(self, frames, lengths))
+    self.every_lengths = lambda lengths: [self.output_lengths(lengths)] * 2
+
+
 ENCODERS = {
+    "outlets_agree": after_init(Convolution, two_outlets),
     "is_a_module": after_init(Convolution, lambda self: setattr(self, "output_dim", 6.0)),
     "output_lengths_agree": with_output(Convolution, "forward", lambda answer: (answer[0], answer[1] - 1)),
     "output_lengths_are_sound": break_(Convolution, output_lengths=lambda self, lengths: lengths.max() - lengths),

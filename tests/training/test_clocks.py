@@ -50,11 +50,11 @@ def interrupt_at(monkeypatch, number: int) -> None:
     """A signal while this step is taken, once."""
     take = Step.take
 
-    def interrupted(self, at, parts, tokens):
+    def interrupted(self, at, *arguments):
         if at == number:
             monkeypatch.setattr(Step, "take", take)
             os.kill(os.getpid(), signal.SIGINT)
-        return take(self, at, parts, tokens)
+        return take(self, at, *arguments)
 
     monkeypatch.setattr(Step, "take", interrupted)
 

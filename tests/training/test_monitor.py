@@ -140,6 +140,12 @@ def test_describe_counts_parameters_and_padding(caplog):
     assert "2 of 3 utterances, 200 frames and 20.0 % padding" in caplog.text
 
 
+def test_each_outputs_loss_is_told_with_the_details():
+    told = module.details(metrics(1, train_loss_early=1.25, dev_loss_early=1.5))
+    assert told.endswith("321 MB of memory, train_loss_early 1.250, dev_loss_early 1.500")
+    assert module.details(metrics(1)).endswith("321 MB of memory")
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_only_what_is_no_number_becomes_null(number):
     assert module.defined(number) is None

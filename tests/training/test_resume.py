@@ -115,8 +115,8 @@ def test_interrupted_after_every_step(corpus, whole, tmp_path, dstoolkit, monkey
 
     exp, take, steps = tmp_path / "exp", Step.take, []
 
-    def interrupted(self, number, parts, tokens):
-        outcome = take(self, number, parts, tokens)
+    def interrupted(self, number, *arguments):
+        outcome = take(self, number, *arguments)
         steps.append(number)
         os.kill(os.getpid(), signal.SIGINT)
         return outcome
@@ -143,10 +143,10 @@ def test_batches_by_count_go_on_too(corpus, tmp_path, dstoolkit, monkeypatch):
     dstoolkit(*toy.arguments(corpus, whole, *options))
     assert torch.load(whole / "last.pt", weights_only=True)["step"] == 4 * 4
 
-    def interrupted(self, number, parts, tokens):
+    def interrupted(self, number, *arguments):
         if number in (2, 7):
             os.kill(os.getpid(), signal.SIGINT)
-        return take(self, number, parts, tokens)
+        return take(self, number, *arguments)
 
     monkeypatch.setattr(Step, "take", interrupted)
     for _ in range(2):
@@ -225,10 +225,10 @@ def test_options_that_do_not_matter_may_change_on_the_way(corpus, whole, tmp_pat
 
     exp, take = tmp_path / "exp", Step.take
 
-    def interrupted(self, number, parts, tokens):
+    def interrupted(self, number, *arguments):
         if number == 3:
             os.kill(os.getpid(), signal.SIGINT)
-        return take(self, number, parts, tokens)
+        return take(self, number, *arguments)
 
     monkeypatch.setattr(Step, "take", interrupted)
     dstoolkit(*toy.arguments(corpus, exp, *OPTIONS), status=130)

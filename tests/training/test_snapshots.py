@@ -258,9 +258,9 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_bits_and_snapshots(corpus, 
             told.append(moment)
             os.kill(os.getpid(), signal.SIGINT)
 
-    def stepping(self, number, parts, tokens):
+    def stepping(self, number, *arguments):
         once("step", number)
-        return take(self, number, parts, tokens)
+        return take(self, number, *arguments)
 
     def validating(*arguments):
         once("validation", told[-1][1])  # after this step

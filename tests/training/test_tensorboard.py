@@ -46,6 +46,14 @@ def test_what_is_no_number_is_left_out(tmp_path):
     assert scalars(tmp_path) == {"error rate in percent/WER": [(1, 12.0)]}
 
 
+def test_each_outputs_loss_has_a_curve(tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    board = Board(tmp_path, 0)
+    board.epoch({"epoch": 1, "train_loss_early": 1.5, "dev_loss_early": 2.5})
+    board.close()
+    assert scalars(tmp_path) == {"train loss of outputs/early": [(1, 1.5)], "dev loss of outputs/early": [(1, 2.5)]}
+
+
 def test_nothing_is_written_where_no_epoch_ends(tmp_path):
     Board(tmp_path / "tensorboard", 0).close()
     assert not (tmp_path / "tensorboard").exists()

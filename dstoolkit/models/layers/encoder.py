@@ -6,6 +6,7 @@ in the same way; docs/layers.md has them all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dstoolkit.interfaces import Encoder
+from dstoolkit.interfaces import Encoder, Outlet
 from dstoolkit.models.layers.description import describe
-from dstoolkit.models.layers.network import Network, connect, outlet
+from dstoolkit.models.layers.network import End, Network, connect, outlet
 
 
 def example() -> tuple[Any, ...]:
@@ -35,17 +36,36 @@ class LayersConfig:
 
     layers: the layers, one after another (docs/layers.md). Where they end in ``softmax``, they are the whole network,
         with at least as many values as the vocabulary has tokens, the blank included; otherwise a dense layer follows.
-    output: the name of the output to train, where the layers have several.
+    output: the name of the output that is decoded, where the layers have several; the first of ``losses`` else.
+    losses: the outputs that are trained, each with the weight of its loss in the sum; none: ``output`` alone, by 1.
     """
 
     layers: tuple[Any, ...] = field(default_factory=example)
     output: str = ""
+    losses: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.losses and self.main not in self.losses:
+            raise ValueError(f"losses has no {self.main!r}, which is decoded; expected its weight too")
+        for name, weight in self.losses.items():
+            if not 0 < weight < math.inf:
+                raise ValueError(f"losses.{name} is {weight}; expected a weight above 0; leave out what is not trained")
         entries = describe(self.layers)
         if entries:
             connect(entries)
-            outlet(entries, self.output)
+            outlet(entries, self.main)
+            for name in self.more:
+                outlet(entries, name, f"losses.{name}")
+
+    @property
+    def main(self) -> str:
+        """The output that is decoded."""
+        return self.output or next(iter(self.losses), "")
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """The others that are trained."""
+        return tuple(name for name in self.losses if name != self.main)
 
 
 class Layers(Encoder, nn.Module):
@@ -57,18 +77,38 @@ class Layers(Encoder, nn.Module):
     def __init__(self, config: LayersConfig, input_dim: int) -> None:
         """Raises ConfigError, naming the layer, where they do not fit together."""
         nn.Module.__init__(self)
-        self.network = Network(describe(config.layers), input_dim, config.output)
-        shape = self.network.shape
-        self.output_dim = shape.fixed(1, "the last axis")
+        self.network = Network(describe(config.layers), input_dim, config.main, config.more)
+        self.output_dim = dim(self.network.ends[0])
         self.ends_in_logits = self.network.ends_in_logits
+        names = (config.main, *config.more) if config.losses else ()
+        self.outlets = tuple(
+            Outlet(name, dim(end), end.logits, config.losses[name])
+            for name, end in zip(names, self.network.ends, strict=False)
+        )
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor] | tuple[list[Tensor], list[Tensor]]:
         """``(batch, frames, input_dim)``, ``(batch,)`` -> ``(batch, output_frames, output_dim)``, ``(batch,)``."""
+        if self.training and self.outlets:
+            return self.every(frames, lengths)
         return self.network(frames, lengths).values, self.output_lengths(lengths)
+
+    def every(self, frames: Tensor, lengths: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        return [each.values for each in self.network.every(frames, lengths)], self.every_lengths(lengths)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """``(batch,)`` -> ``(batch,)``; 0 where a ``valid`` window does not fit into the utterance."""
-        frames = self.network.shape.frames
-        if frames is None:
-            return torch.full_like(lengths, self.network.shape.fixed(0, "the first axis"))
-        return frames.count(lengths)
+        return counted(self.network.ends[0], lengths)
+
+    def every_lengths(self, lengths: Tensor) -> list[Tensor]:
+        return [counted(end, lengths) for end in self.network.ends]
+
+
+def dim(end: End) -> int:
+    """Values per frame."""
+    return end.shape.fixed(1, "the last axis")
+
+
+def counted(end: End, lengths: Tensor) -> Tensor:
+    """Input frames ``(batch,)`` -> frames at the end."""
+    frames = end.shape.frames
+    return torch.full_like(lengths, end.shape.fixed(0, "the first axis")) if frames is None else frames.count(lengths)

@@ -1,8 +1,9 @@
-"""Entries become a network: who takes whose output, which of them the chosen output needs, and the modules."""
+"""Entries become a network: who takes whose output, which of them the chosen outputs need, and the modules."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -40,24 +41,28 @@ def connect(entries: Sequence[Described]) -> list[tuple[int, ...]]:
     return sources
 
 
-def outlet(entries: Sequence[Described], output: str) -> int:
+def outlet(entries: Sequence[Described], output: str, where: str = "output") -> int:
     """The place of the output that is called ``output``; of the only one; or, where none is marked, the last entry."""
     sinks = {at: entry.name or entry.where for at, entry in enumerate(entries) if entry.sink}
+    last = len(entries) - 1
     if output:
-        for at, name in sinks.items():
+        known = sinks or {last: entries[last].name}
+        for at, name in known.items():
             if name == output:
                 return at
-        raise ConfigError("output", f"no output is called {output!r}", config.nearest(output, sinks.values()))
+        named = [name for name in known.values() if name]
+        advice = config.nearest(output, named) if named else "the last layer has no name"
+        raise ConfigError(where, f"no output is called {output!r}", advice)
     if len(sinks) > 1:
         names = ", ".join(repr(each) for each in sinks.values())
-        raise ConfigError("output", f"the layers have the outputs {names}", "expected the name of one")
-    return next(iter(sinks), len(entries) - 1)
+        raise ConfigError(where, f"the layers have the outputs {names}", "expected the name of one")
+    return next(iter(sinks), last)
 
 
-def needed(sources: Sequence[tuple[int, ...]], outlet: int) -> list[int]:
-    """The places that the outlet's value depends on, itself too, in order."""
+def needed(sources: Sequence[tuple[int, ...]], outlets: Iterable[int]) -> list[int]:
+    """The places that the outlets' values depend on, themselves too, in order."""
     found: set[int] = set()
-    waiting = [outlet]
+    waiting = list(outlets)
     while waiting:
         at = waiting.pop()
         if at != DATA and at not in found:
@@ -66,20 +71,37 @@ def needed(sources: Sequence[tuple[int, ...]], outlet: int) -> list[int]:
     return sorted(found)
 
 
-class Network(nn.Module):
-    """The network to one output. Raises ConfigError, naming the entry, where layers do not fit together.
+@dataclass(frozen=True)
+class End:
+    """Where an output's values are taken.
 
-    ``ends_in_logits``: the output was a softmax, which is left out: its input is the output then.
+    at: the layer that gives them. outlet: the entry that the description calls the output. logits: the output was a
+    softmax, which is left out: its input is taken.
     """
 
-    def __init__(self, entries: Sequence[Described], input_dim: int, output: str = "") -> None:
+    at: int
+    outlet: int
+    shape: Shape
+    logits: bool
+
+
+class Network(nn.Module):
+    """The network to one output, or to ``more`` beside it. Raises ConfigError, naming the entry, where layers do not
+    fit together.
+
+    ``ends`` are where the outputs are taken, ``output``'s first, which ``shape`` and ``ends_in_logits`` are of.
+    """
+
+    def __init__(
+        self, entries: Sequence[Described], input_dim: int, output: str = "", more: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         if not entries:
             raise ConfigError("layers", "no layers")
         self.sources = connect(entries)
-        self.end = outlet(entries, output)
-        self.order = needed(self.sources, self.end)
-        self.check_used(entries)
+        outlets = [outlet(entries, output), *(outlet(entries, each, f"losses.{each}") for each in more)]
+        self.order = needed(self.sources, outlets)
+        self.check_used(entries, outlets)
         self.layers = nn.ModuleDict()
         self.named: dict[str, Container] = {}
         shapes = {DATA: Shape((Frames(), input_dim))}
@@ -88,9 +110,11 @@ class Network(nn.Module):
             layer = self.build(entries[at], given)
             self.layers[str(at)] = layer
             shapes[at] = layer.shape
-        self.ends_in_logits = self.leave_softmax_out()
-        self.shape = shapes[self.end]
-        self.check_output(entries)
+        self.ends = tuple(self.end_of(at, shapes) for at in outlets)
+        self.shape, self.ends_in_logits = self.ends[0].shape, self.ends[0].logits
+        for end in self.ends:
+            check_output(entries, end)
+        self.keep(needed(self.sources, [end.at for end in self.ends]))
 
     def build(self, entry: Described, shapes: Sequence[Shape]) -> Container:
         try:
@@ -118,10 +142,10 @@ class Network(nn.Module):
             raise ConfigError(f"{entry.where}.reuse", f"no earlier layer is called {target!r}", near)
         return self.named[target]
 
-    def check_used(self, entries: Sequence[Described]) -> None:
+    def check_used(self, entries: Sequence[Described], outlets: Sequence[int]) -> None:
         """Refuses a layer that leads to no output at all: it would never learn."""
-        sinks = [at for at, entry in enumerate(entries) if entry.sink] or [self.end]
-        used = {at for sink in sinks for at in needed(self.sources, sink)}
+        sinks = [at for at, entry in enumerate(entries) if entry.sink] or outlets
+        used = set(needed(self.sources, sinks))
         reused = {entry.options.target for entry in entries if entry.word == "reuse"}
         for at, entry in enumerate(entries):
             if at not in used and entry.word != "input" and entry.name not in reused:
@@ -129,21 +153,24 @@ class Network(nn.Module):
                     f"{entry.where}.{entry.word}", "nothing takes its output", "", "remove it, or merge it"
                 )
 
-    def leave_softmax_out(self) -> bool:
+    def end_of(self, outlet: int, shapes: Mapping[int, Shape]) -> End:
         """CTC wants what goes into the softmax, not what comes out of it."""
-        at = self.end
+        at = outlet
         while self.passes(at):
             at = self.sources[at][0]
             if at == DATA:
-                return False
+                return End(outlet, outlet, shapes[outlet], False)
         layer = self.layer(at)
         if not (isinstance(layer, Activation) and layer.options.type == "softmax"):
-            return False
-        self.end = self.sources[at][0]
-        self.order = needed(self.sources, self.end)
-        for other in [int(key) for key in self.layers if int(key) not in self.order]:
-            del self.layers[str(other)]
-        return True
+            return End(outlet, outlet, shapes[outlet], False)
+        before = self.sources[at][0]
+        return End(before, outlet, shapes[before], True)
+
+    def keep(self, order: list[int]) -> None:
+        """Forget the layers that no output needs, now that it is known where they are taken."""
+        self.order, self.first = order, needed(self.sources, [self.ends[0].at])
+        for other in [key for key in self.layers if int(key) not in order]:
+            del self.layers[other]
 
     def layer(self, at: int) -> Container:
         found = self.layers[str(at)]
@@ -154,17 +181,27 @@ class Network(nn.Module):
         layer = self.layer(at)
         return isinstance(layer, (Input, Output)) or (isinstance(layer, Activation) and layer.options.type == "none")
 
-    def check_output(self, entries: Sequence[Described]) -> None:
-        where = entries[self.end].where if self.end != DATA else "layers"
-        if len(self.shape) != 2 or self.shape.time == 1:
-            raise ConfigError(where, f"the output is {self.shape}", "expected (frames, values)")
-
     def forward(self, frames: Tensor, lengths: Tensor) -> Signal:
-        """``(batch, frames, input_dim)``, ``(batch,)`` -> the output's values and lengths."""
+        """``(batch, frames, input_dim)``, ``(batch,)`` -> the first output's values and lengths."""
+        return self.run(frames, lengths, self.first, self.ends[:1])[0]
+
+    def every(self, frames: Tensor, lengths: Tensor) -> list[Signal]:
+        """The same of all outputs."""
+        return self.run(frames, lengths, self.order, self.ends)
+
+    def run(self, frames: Tensor, lengths: Tensor, order: Sequence[int], ends: Sequence[End]) -> list[Signal]:
+        """The layers of ``order``, and what those at the ``ends`` give."""
         found = {DATA: Signal(frames, lengths)}
-        last = {source: at for at in self.order for source in self.sources[at]}  # who takes it for the last time
-        for at in self.order:
+        wanted = [end.at for end in ends]
+        last = {source: at for at in order for source in self.sources[at]}  # who takes it for the last time
+        for at in order:
             found[at] = self.layers[str(at)](*(found[source] for source in self.sources[at]))
-            for source in {each for each in self.sources[at] if last[each] == at}:
+            for source in {each for each in self.sources[at] if last[each] == at and each not in wanted}:
                 del found[source]  # its memory is free for the next layers, where no gradient wants it
-        return found[self.end]
+        return [found[at] for at in wanted]
+
+
+def check_output(entries: Sequence[Described], end: End) -> None:
+    where = entries[end.at].where if end.at != DATA else "layers"
+    if len(end.shape) != 2 or end.shape.time == 1:
+        raise ConfigError(where, f"the output is {end.shape}", "expected (frames, values)")

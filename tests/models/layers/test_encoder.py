@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
-from dstoolkit.errors import ConfigError
+from dstoolkit.errors import ConfigError, DstoolkitError
+from dstoolkit.interfaces import Outlet
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.models.deepspeech import DeepSpeech, DeepSpeechConfig
 from dstoolkit.models.layers.encoder import Layers, LayersConfig
@@ -48,11 +51,87 @@ BANDS = (
     {"activation": {"type": "relu", "leak": 0.1}},
     {"reuse": "rnn"},
 )
+TWO = (  # an early output of more frames and other values, and a layer that takes a softmax
+    {"convolution": {"kernels": 12, "size": 5, "strides": 2}},
+    "batch_normalization",
+    {"dense": 9, "name": "letters"},
+    {"activation": "softmax", "name": "early", "sink": True},
+    {"merge": "concat", "inputs": ["letters", "early"]},
+    {"convolution": {"kernels": 16, "size": 3, "strides": 2, "border": "valid"}},
+    {"recurrent": {"size": 8}},
+    {"output": "text"},
+)
+LOSSES = {"text": 1.0, "early": 0.25}
 
 
-@parametrize_with_checks([Subject(Layers, LayersConfig(each)) for each in (SPEECH, IMAGE, BANDS)])
+@parametrize_with_checks(
+    [Subject(Layers, LayersConfig(each)) for each in (SPEECH, IMAGE, BANDS)]
+    + [Subject(Layers, LayersConfig(TWO, losses=LOSSES))]
+)
 def test_the_contract(check):
     check()
+
+
+def test_several_outputs_are_those_of_networks_with_one():
+    """Each output by itself, from a network of its layers alone with the same weights, is the oracle."""
+    torch.manual_seed(0)
+    both = CTCModel(Layers(LayersConfig(TWO, losses=LOSSES), 10), 7).train()
+    frames, lengths = torch.randn(3, 40, 10), torch.tensor([40, 31, 17])
+    logits, counts = both(frames, lengths)
+    assert [each.tolist() for each in counts] == [[9, 7, 4], [20, 16, 9]]
+    assert [each.shape[2] for each in logits] == [7, 7]
+    for at, output in enumerate(("text", "early")):
+        alone = Layers(LayersConfig(TWO, output), 10).train()
+        alone.load_state_dict({name: both.encoder.state_dict()[name] for name in alone.state_dict()})
+        values, lengths_alone = alone(frames, lengths)
+        assert lengths_alone.tolist() == counts[at].tolist()
+        expected = both.dense(values) if output == "text" else values[..., :7]
+        for row, count in enumerate(counts[at].tolist()):
+            torch.testing.assert_close(logits[at][row, :count], expected[row, :count])
+    assert (both.spare, both.spares) == (0, {"the output 'early'": 2})
+    assert not list(both.heads.parameters())
+    decoded, count = both.eval()(frames, lengths)
+    assert count.tolist() == counts[0].tolist()
+    torch.testing.assert_close(decoded, both.every(frames, lengths)[0][0])
+
+
+def test_outputs_that_end_in_no_softmax_have_a_dense_layer_each():
+    layers = ({"dense": 6, "name": "a", "sink": True}, {"dense": 5, "name": "b", "sink": True})
+    model = CTCModel(Layers(LayersConfig(layers, "b", {"a": 1, "b": 2}), 4), 3)
+    assert [each.name for each in model.outlets] == ["b", "a"]
+    assert (model.dense.in_features, model.heads[0].in_features) == (5, 6)
+    frames, lengths = torch.randn(2, 9, 4), torch.tensor([9, 4])
+    logits, _ = model.train()(frames, lengths)
+    values, _ = model.encoder.every(frames, lengths)
+    torch.testing.assert_close(logits[1], model.heads[0](values[1]))
+
+
+def test_the_last_layer_may_be_called_by_its_name():
+    layers = ({"dense": 6}, {"activation": "softmax", "name": "asr"})
+    encoder = Layers(LayersConfig(layers, losses={"asr": 2.0}), 4)
+    assert encoder.outlets == (Outlet("asr", 6, True, 2.0),)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"losses": {"text": 0, "early": 1}}, "losses.text is 0; expected a weight above 0; leave out what is not"),
+        ({"losses": {"early": 1}, "output": "text"}, "losses has no 'text', which is decoded; expected its weight too"),
+        ({"losses": {"text": 1, "erly": 1}}, "losses.erly: no output is called 'erly'; did you mean 'early'?"),
+    ],
+)
+def test_losses_that_are_refused(options, told):
+    with pytest.raises(DstoolkitError, match=re.escape(told)):
+        built(options, 7)
+
+
+def test_every_output_has_enough_values():
+    with pytest.raises(ConfigError, match="the output 'early' ends in 9 values; the vocabulary has 12"):
+        built({"losses": LOSSES}, 12)
+
+
+def built(options, vocab):
+    return build_model(from_plain({"encoder": {"name": "layers", "layers": list(TWO), **options}}, "x.yaml"), 10, vocab)
 
 
 def test_deepspeech_described_is_deepspeech():
