@@ -53,3 +53,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield running
         running.shutdown()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")

@@ -11,6 +11,7 @@ import pytest
 from dstoolkit_kur import (
     hooks,
     includes,
+    losses,
     operators,
     optimizer,
     options,
@@ -40,6 +41,8 @@ KNOWN = {
     "optimizers": {*optimizer.KINDS} | fields(optimizer.Clip, *optimizer.KINDS.values()),
     "the end": {*stopping.OPTIONS, *stopping.MODES, *get_args(stopping.Clock)} | fields(stopping.Elapsed),
     "weights": fields(weights.Weights, weights.Best, weights.Initial, weights.Checkpoint),
+    "loss": {*losses.OPTIONS, *losses.VARIANTS, "ctc"},
+    "log": {*sections.LOG, *sections.LOGS},
     "hooks": {*hooks.KINDS} | fields(*(kind.options for kind in hooks.KINDS.values())),
 }
 

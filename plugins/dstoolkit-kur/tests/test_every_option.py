@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from dstoolkit_kur import hooks, options, provider, settings, stopping, weights
+from dstoolkit_kur import hooks, losses, options, provider, sections, settings, stopping, weights
 
 HERE = Path(__file__).parent
 MESSAGES, FILES = "training/test_slack.py::test_messages", "training/test_slack.py::test_extra_files_go_out_after_each"
@@ -87,7 +87,24 @@ SHOWN = {
     },
     "backend": {
         "device": "training/test_section_effects.py::test_the_device",
-        **dict.fromkeys(("name", "parallel", *settings.NOTED), "test_kurfile.py::test_backend"),
+        "parallel": "training/test_processes.py::test_what_to_run_for_several_devices",
+        **dict.fromkeys(("name", *settings.NOTED), "test_kurfile.py::test_backend"),
+    },
+    "loss": {
+        "target": "training/test_losses.py::test_two_losses_are_trained",
+        "relative_to": "training/test_losses.py::test_relative_to_a_layer",
+        "weight": "training/test_losses.py::test_weights_are_the_encoders",
+        "variant": "training/test_losses.py::test_variants",
+        # of which there is one value
+        **dict.fromkeys(
+            ("name", "input_length", "output_length", "output"), "training/test_sections.py::test_refused_e"
+        ),
+    },
+    "log": {
+        "name": "training/test_sections.py::test_logs",
+        "path": "training/test_binary_log.py::test_the_command_logs_each_batch",
+        "keep_batch": "training/test_binary_log.py::test_the_command_logs_each_batch",
+        "rate": "training/test_binary_log.py::test_a_rate_writes_meanwhile",
     },
     "include": {
         "source": "test_includes.py::test_patterns_and_relative_paths",
@@ -110,6 +127,8 @@ KNOWN = {
     "checkpoint": fields(weights.Checkpoint),
     "settings": {"seed", "backend"},
     "backend": {*settings.OPTIONS, *settings.NOTED},
+    "loss": {*losses.OPTIONS},
+    "log": {*sections.LOG},
     "include": {"source", "method"},
 }
 

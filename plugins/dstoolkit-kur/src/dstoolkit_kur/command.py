@@ -45,21 +45,27 @@ def dump(file: Path, as_json: bool) -> None:
 @kur_group.command("build")
 @click.argument("file", type=FILE)
 @click.option("--input-dim", type=click.IntRange(min=1), help="Values of a frame, where the model's input says none.")
-@click.option("--output", default="", help="The output to build for, where the model has several.")
+@click.option(
+    "--output", default="", help="The output to build for, where the model has several; else those of 'loss'."
+)
 def build(file: Path, input_dim: int | None, output: str) -> None:
     """Build the model's network; print its layers, the shapes of their outputs, and how many parameters they have."""
-    from dstoolkit_kur import model
+    from dstoolkit_kur import losses, model
     from dstoolkit_kur.kurfile import Kurfile
 
     kurfile = Kurfile.load(file)
+    more: tuple[str, ...] = ()
+    if not output and kurfile.section("loss") and len(model.outputs(kurfile.layers())) > 1:
+        trained = losses.read(kurfile.section("loss"), kurfile.layers(), str(file))
+        output, more = trained.output, trained.more
     for note in kurfile.backend.notes:
         click.echo(note, err=True)
     if input_dim is None and model.stated_dim(kurfile.layers()) is None:
         told = f"{file}: frames of {model.USUAL_DIM} values, as neither 'input: {{shape: [...]}}' nor --input-dim says"
         click.echo(told, err=True)
-    built = model.build(kurfile, input_dim, output)
+    built = model.build(kurfile, input_dim, output, more=more)
     click.echo(model.text(built.rows))
-    if built.network.ends_in_logits:
+    if any(end.logits for end in built.network.ends):
         click.echo("the softmax is a part of the loss")
 
 

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from dstoolkit.errors import ConfigError, DstoolkitError, Faults
 from dstoolkit.models.layers.container import Described
 from dstoolkit.models.layers.description import describe
-from dstoolkit.models.layers.network import Network, needed, outlet
+from dstoolkit.models.layers.network import Network, needed
 from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.node import Node
 
@@ -50,8 +50,14 @@ class Weightless(TorchFunctionMode):
         return func(*args, **given)
 
 
-def build(kurfile: Kurfile, input_dim: int | None = None, output: str = "", weights: bool = False) -> Built:
-    """The network to ``output``. Raises ConfigError, Faults, with file and line.
+def build(
+    kurfile: Kurfile,
+    input_dim: int | None = None,
+    output: str = "",
+    weights: bool = False,
+    more: Sequence[str] = (),
+) -> Built:
+    """The network to ``output`` and to ``more``. Raises ConfigError, Faults, with file and line.
 
     ``input_dim``: values of a frame. ``weights``: with parameters that have values; without, any size is made quickly.
     """
@@ -60,14 +66,19 @@ def build(kurfile: Kurfile, input_dim: int | None = None, output: str = "", weig
     with placing(layers):
         entries = describe(layers.value, PLACE)
         with nullcontext() if weights else Weightless():
-            network = Network(entries, dim, output)
-    return Built(network, tuple(table(entries, network, output)))
+            network = Network(entries, dim, output, more)
+    return Built(network, tuple(table(entries, network)))
+
+
+def described(layers: Node) -> tuple[Described, ...]:
+    """Raises ConfigError, Faults, with file and line."""
+    with placing(layers):
+        return describe(layers.value, PLACE)
 
 
 def outputs(layers: Node) -> dict[str, str]:
     """The outputs' names -> what the encoder calls them: nothing, where no layer is marked and the last one is it."""
-    with placing(layers):
-        entries = describe(layers.value, PLACE)
+    entries = described(layers)
     sinks = {each.name: each.name for each in entries if each.sink and each.name}
     return sinks or {each.name: "" for each in entries[-1:] if each.name}
 
@@ -102,13 +113,14 @@ def placed(fault: DstoolkitError, layers: Node) -> ConfigError:
     return ConfigError(where, fault.found, fault.expected, fault.advice)
 
 
-def table(entries: Sequence[Described], network: Network, output: str) -> list[Row]:
-    """The layers that the output needs. Those after the network's end are the softmax, which is left to the loss."""
+def table(entries: Sequence[Described], network: Network) -> list[Row]:
+    """The layers that the outputs need. Those after the network's ends are softmaxes, which are left to the loss."""
     rows = []
-    for at in needed(network.sources, outlet(entries, output)):
+    beyond = {at: end.shape for end in network.ends for at in needed(network.sources, [end.outlet])}
+    for at in sorted(beyond):
         entry = entries[at]
         layer = network.layer(at) if str(at) in network.layers else None
-        shape = network.shape if layer is None else layer.shape
+        shape = beyond[at] if layer is None else layer.shape
         sizes = [] if layer is None else [(each.numel(), each.requires_grad) for each in layer.parameters()]
         trained = sum(size for size, learns in sizes if learns)
         rows.append(Row(entry.name, entry.word, str(shape), sum(size for size, _ in sizes), trained))

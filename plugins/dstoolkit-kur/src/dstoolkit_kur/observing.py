@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dstoolkit import stamp
+from dstoolkit_kur import binary_log
 
 if TYPE_CHECKING:
     from dstoolkit.interfaces import Run
@@ -77,17 +78,24 @@ class Checkpoint(Keeper):
 
 @dataclass(frozen=True)
 class Log(Keeper):
-    """``metrics.jsonl``, and the snapshots' figures where there are any, are copied into the folder ``path``."""
+    """``metrics.jsonl``, and the snapshots' figures where there are any, are copied into the folder ``path``; and
+    written as Kur's binary log of these ``outputs``, with the ``batches`` where these are wanted."""
 
     path: Path
+    outputs: tuple[str, ...] = ()
+    batches: binary_log.Batches | None = None
 
     def epoch(self, run: Run, last: Line) -> None:
+        self.snapshot(run, last)
+        binary_log.write(self.path, lines(run), self.outputs)
+        if self.batches is not None:
+            self.batches.write()
+
+    def snapshot(self, run: Run, last: Line) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         for name in (METRICS, SNAPSHOTS):
             if (run.folder / name).exists():
                 stamp.write_bytes(self.path / name, (run.folder / name).read_bytes())
-
-    snapshot = epoch
 
 
 def write(run: Run, path: Path) -> None:
@@ -104,6 +112,11 @@ class Watch:
     train: Sequence[Hook] = ()
     validate: Sequence[Hook] = ()
     epochs: int = 0
+
+    @property
+    def batches(self) -> Iterator[binary_log.Batches]:
+        """The logs of each batch."""
+        return (each.batches for each in self.keepers if isinstance(each, Log) and each.batches is not None)
 
 
 @dataclass
@@ -139,8 +152,16 @@ def lines(run: Run, name: str = METRICS) -> list[dict[str, Any]]:
 
 
 def train_start(run: Run) -> None:
-    for each in watches.of(run).train:
+    watch = watches.of(run)
+    for log in watch.batches:
+        log.begin(run.step)
+    for each in watch.train:
         each.started()
+
+
+def step_end(run: Run, losses: Mapping[str, float]) -> None:
+    for log in watches.of(run).batches:
+        log.step(run.step, losses)
 
 
 def epoch_end(run: Run) -> None:

@@ -38,6 +38,13 @@ def dstoolkit_train_start(run: Run) -> None:
 
 
 @hookimpl
+def dstoolkit_step_end(run: Run, losses: Mapping[str, float]) -> None:
+    from dstoolkit_kur import observing
+
+    observing.step_end(run, losses)
+
+
+@hookimpl
 def dstoolkit_epoch_end(run: Run) -> None:
     from dstoolkit_kur import observing
 

@@ -63,13 +63,21 @@ def train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -
     if not is_kurfile(path):
         return None
     kurfile, ours = load(path, overrides)
+    places, watched = Places.of(path), watch(kurfile)
+    if distributed.speaks():
+        tell(kurfile)
+    with distributed.world(device_of(kurfile, device)) as (own, chosen_device), placing(kurfile):
+        made, sources = own.first(lambda: prepared(kurfile, places, ours, force))
+        with observing.watching(places.exp, replace(watched, epochs=made.train.epochs)):
+            done = setup.train(places.exp, made, sources, chosen_device, force)
+    if not done and distributed.speaks():
+        click.echo(f"{places.exp}: already done")
+    return places.exp
+
+
+def prepared(kurfile: Kurfile, places: Places, ours: Sequence[str], force: bool) -> tuple[Experiment, setup.Sources]:
+    """What the Kurfile comes to, its data prepared: the first process's work. Raises DstoolkitError."""
     train, validate = sections.needed(kurfile, "train"), kurfile.section("validate")
-    if distributed.several():
-        raise ConfigError(path, "several processes are not supported yet", "expected one, without torchrun")
-    chosen_device = device_of(kurfile, device)
-    places = Places.of(path)
-    watched = watch(kurfile)
-    tell(kurfile, validate)
     data = supplier.supply(train, "train", places.work, kurfile.seed or 0, force=force)
     provider.check(train, data.utterances)
     dev = data.folder
@@ -81,14 +89,9 @@ def train_file(path: Path, overrides: Sequence[str], device: str, force: bool) -
     sources = setup.Sources(data.folder, dev, data.tokenizer, begun_with)
     aim = aims.take(stopping.read(train), places.exp, places.work / AIM, force)
     made = experiment(kurfile, data, aim, ours)
-    with placing(kurfile):
-        if not force:
-            aims.extend(places.exp, made, sources)
-        with observing.watching(places.exp, replace(watched, epochs=made.train.epochs)):
-            done = setup.train(places.exp, made, sources, chosen_device, force)
-    if not done:
-        click.echo(f"{places.exp}: already done")
-    return places.exp
+    if not force:
+        aims.extend(places.exp, made, sources)
+    return made, sources
 
 
 def is_kurfile(path: Path) -> bool:
@@ -112,9 +115,11 @@ def device_of(kurfile: Kurfile, asked: str) -> str:
     return best_device(kurfile.backend.device if asked == "auto" and kurfile.backend.device else asked)
 
 
-def tell(kurfile: Kurfile, validate: Node | None) -> None:
+def tell(kurfile: Kurfile) -> None:
     """What a reader of the Kurfile would not expect."""
     notes = [*kurfile.backend.notes, *losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path)).notes]
+    notes += sections.processes(kurfile)
+    validate = kurfile.section("validate")
     if validate is None or not validate.content:
         notes.append(f"{kurfile.path}: no section 'validate': the validation is of the training data")
     for section, name in ((kurfile.section("train"), "train"), (validate, "validate")):
@@ -133,7 +138,7 @@ def experiment(kurfile: Kurfile, data: Data, aim: Aim, ours: Sequence[str] = ())
     values: dict[str, Any] = {
         "seed": kurfile.seed or 0,
         **data.sections,
-        "encoder": {"name": "layers", "layers": kurfile.layers().value, "output": loss.output},
+        "encoder": {"name": "layers", "layers": kurfile.layers().value, **loss.options()},
         "train": {
             "epochs": aim.epochs,
             "minutes": aim.minutes,
@@ -142,6 +147,7 @@ def experiment(kurfile: Kurfile, data: Data, aim: Aim, ours: Sequence[str] = ())
             "warmup": 0.0,
             "ema": 0.0,
             "loss_per": "utterance",
+            "length_scale": loss.length_scale,
             "sortagrad": False,
             "show": 0,  # the hook 'transcript' shows them
             "batches": provider.read(train).batches(data.bucket),
@@ -232,7 +238,7 @@ def watch(kurfile: Kurfile) -> Watch:
     if saved and saved.path:
         keepers.append(Checkpoint(target(saved.path, train, "checkpoint")))
     if log:
-        keepers.append(Log(weights.located(log, train.get("log"))))
+        keepers.append(sections.log_keeper(log, train.get("log"), losses.trained(kurfile.section("loss"))))
     return Watch(keepers, hooks.read(train, "train"), hooks.read(validate, "validate", dev))
 
 

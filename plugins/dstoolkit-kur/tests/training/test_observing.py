@@ -84,7 +84,8 @@ def test_snapshots_are_kept_logged_and_heard(tmp_path, sample, expected):
 
 
 def test_the_log_is_a_copy_of_the_metrics(tmp_path):
-    follow(tmp_path, Watch([Log(tmp_path / "log")]))
+    follow(tmp_path, Watch([Log(tmp_path / "log", ("asr",))]))
+    assert len((tmp_path / "log/training_loss_asr").read_bytes()) == 8 + 4 * len(HISTORY)
     assert (tmp_path / "log/metrics.jsonl").read_bytes() == (tmp_path / "exp/metrics.jsonl").read_bytes()
 
 

@@ -130,7 +130,12 @@ def test_checkpoints(kurfile, tmp_path, option, expected):
         ("checkpoint: {batches: 2.5}", "train.checkpoint.batches: 2.5; expected a whole number"),
         ("checkpoint: {batchs: 2}", "train.checkpoint.batchs: no such option; did you mean 'batches'?"),
         ("checkpoint: {batches: 2, validation: -1}", "train.checkpoint: validation is -1; expected yes, no, or how"),
-        ("log: {name: binary, path: log}", "train.log.name: the log 'binary' is not supported yet"),
+        ("log: {name: binry, path: log}", "train.log.name: no log 'binry'; did you mean 'binary'?"),
+        ("log: {path: log, keep_batch: 3}", "train.log.keep_batch: 3; expected yes or no"),
+        ("log: {path: log, rate: 3}", "train.log.rate: 3; of a log of batches; say 'keep_batch: yes' with it"),
+        ("log: {path: log, keep_batch: yes, rate: -1}", "train.log.rate: -1; expected seconds, 0 or more"),
+        ("log: {name: binary}", "train.log.path: no path"),
+        ("log: {name: memory, path: l}", "train.log.path: 'l'; a log 'memory' has no path; leave it out, or say"),
         ("hooks: [transcript]", "train.hooks[0]: no hook 'transcript' of 'train'; expected in: validate"),
         ("hooks: [plott]", "train.hooks[0]: no hook 'plott' of 'train'; did you mean 'plot'?"),
         ("hooks: [{slack: {channel: x, token: t}}]", "train.hooks[0].slack: channel 'x' with token; Slack takes files"),
@@ -150,11 +155,15 @@ def test_refused_with_its_line(write, train, told):
     ("change", "told"),
     [
         (("target: asr", "target: ars"), "loss[0].target: the model has no output 'ars'; did you mean 'asr'?"),
-        (("relative_to: utterance", "relative_to: asr"), "loss[0].relative_to: relative to 'asr' is not supported yet"),
+        (("relative_to: utterance", "relative_to: as"), "loss[0].relative_to: no layer is called 'as'; did you mean"),
+        (("relative_to: utterance", "relative_to: [asr]"), "loss[0].relative_to: ['asr']; expected a layer's name"),
         (("output: transcript}", "output: transcrpt}"), "loss[0].output: the data have no source 'transcrpt'; did you"),
         (("output: transcript}", "output: duration}"), "loss[0].output: 'duration'; expected 'transcript'"),
-        (("name: ctc", "weight: 2, name: ctc"), "loss[0].weight: a weight of 2 is not supported yet"),
-        (("name: ctc", "name: mean_squared_error"), "loss[0].name: the loss 'mean_squared_error' is not supported"),
+        (("name: ctc", "weight: 0, name: ctc"), "loss[0].weight: a weight of 0; expected a number above 0; leave out"),
+        (("name: ctc", "weight: yes, name: ctc"), "loss[0].weight: a weight of True; expected a number above 0"),
+        (("name: ctc", "variant: loss_scal, name: ctc"), "loss[0].variant: 'loss_scal'; did you mean 'loss_scale'?"),
+        (("name: ctc", "variant: [warp, x], name: ctc"), "loss[0].variant[1]: 'x'; expected one of: warp, loss_scale"),
+        (("name: ctc", "name: mean_squared_error"), "loss[0].name: the loss 'mean_squared_error' is none of transcr"),
         (("input: utterance", "input: images"), "model[0].input: the data have no 'images' for an input"),
         (("kernels: 16", "kernal: 16"), "model[1].convolution.kernal: no such option; did you mean 'kernels'?"),
         (("evaluate:\n", "evaluate:\n  destnation: x\n"), "evaluate.destnation: no such option; did you mean"),
@@ -164,6 +173,22 @@ def test_refused_elsewhere(kurfile, change, told):
     with pytest.raises(DstoolkitError) as error:
         sections.check(kurfile("", change))
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("log: l", "l"),
+        ("log: {name: binary, path: l, keep_batch: no}", "l"),
+        ("log: {path: l, rate: null}", "l"),
+        ("log: {path: l, rate: 2.5, keep_batch: yes}", "l"),
+        ("log: {name: memory}", None),
+        ("log:", None),
+        ("", None),
+    ],
+)
+def test_logs(kurfile, text, path):
+    assert sections.log(kurfile(text).section("train")) == path
 
 
 def test_all_faults_are_told_at_once(kurfile):
