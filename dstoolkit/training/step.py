@@ -22,6 +22,7 @@ from dstoolkit.interfaces import Loss
 from dstoolkit.models import masking
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.pipeline.experiment import TrainConfig
+from dstoolkit.training import consistency
 from dstoolkit.training.dataset import Batch, IntArray
 from dstoolkit.training.distributed import World
 from dstoolkit.training.health import warn
@@ -119,14 +120,21 @@ class Step:
         return Outcome(total, norm, bool(np.isfinite(norm)), scaled, np.concatenate([nothing, *undefined]))
 
     def _losses(self, piece: Batch) -> Tensor:
-        """``(batch,)``; the forward pass alone is in reduced precision."""
+        """``(batch,)``; the forward pass alone is in reduced precision. Of two views the mean, and the weighted
+        difference between them."""
         if self.world.size > 1:
             masking.idle(self.model, piece.weight == 0)
         batch = piece.to(self.device)
         dtype = DTYPES[self.options.precision]
+        heard, *known = consistency.doubled(batch)
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
-            logits, lengths = self.forward(batch.frames, batch.lengths)
-        return self.loss(logits, lengths, batch.targets, batch.target_lengths)
+            logits, lengths = self.forward(heard, known[0])
+        losses = self.loss(logits, lengths, *known[1:])
+        if batch.second is None:
+            return losses
+        last = logits if isinstance(logits, Tensor) else logits[0]
+        differences = consistency.differences(last, lengths)
+        return losses.view(2, -1).mean(0) + self.options.consistency * differences
 
     def _unsynchronised(self) -> contextlib.AbstractContextManager[None]:
         """Gradients are kept here and not added up yet."""

@@ -149,7 +149,7 @@ class Trainer:
             [
                 outcome.loss,
                 sum(int(part.lengths.sum()) for part in own),
-                sum(part.size for part in own),
+                sum(part.padded for part in own),
                 len(outcome.undefined),
                 interruption.wanted,
             ]

@@ -20,7 +20,7 @@ from dstoolkit.training.setup import NEUTRAL
 from tests import toy
 
 ROOT = Path(__file__).resolve().parents[2]
-# Dropout, augmentation, an average and parts: all that a state could be forgotten of.
+# Dropout, augmentation of two views, an average and parts: all that a state could be forgotten of.
 OPTIONS = [
     option
     for each in (
@@ -31,6 +31,7 @@ OPTIONS = [
         "train.batch_seconds=2",
         "train.accumulate=2",
         "train.average=2",
+        "train.consistency=0.2",
     )
     for option in ("--set", each)
 ]
