@@ -106,18 +106,26 @@ class Augment:
         ``frame_shift`` is in seconds; ``tempo`` is one of ``tempos`` (None: draw it). The same state of ``rng`` gives
         the same result.
         """
+        return self.masked(frames, self.places(len(frames), rng, frame_shift, tempo), rng, frame_shift)
+
+    def places(
+        self, length: int, rng: np.random.Generator, frame_shift: float, tempo: float | None = None
+    ) -> Places | None:
+        """Where, in frames, each frame of a retimed utterance of so many comes from; None: it is as it was."""
         tempo = float(self.tempos(1, rng)[0]) if tempo is None else tempo
-        frames = self._retimed(frames, tempo, rng, frame_shift)
+        if length < 2 or not (tempo != 1 or self.time_warp):
+            return None
+        places = spread(length, max(1, round(length / tempo)))
+        return self._warped(places, length - 1, rng, frame_shift) if self.time_warp else places
+
+    def masked(
+        self, frames: FloatArray, places: Places | None, rng: np.random.Generator, frame_shift: float
+    ) -> FloatArray:
+        """``(frames, dim)`` normalised -> what is at these ``places``, with parts hidden; a new array."""
+        frames = frames.copy() if places is None else between(frames, places)
         self._mask_bands(frames, rng)
         self._mask_times(frames, rng, frame_shift)
         return frames
-
-    def _retimed(self, frames: FloatArray, tempo: float, rng: np.random.Generator, frame_shift: float) -> FloatArray:
-        """Stretched, then warped in time."""
-        if len(frames) < 2 or not (tempo != 1 or self.time_warp):
-            return frames.copy()
-        places = spread(len(frames), max(1, round(len(frames) / tempo)))
-        return between(frames, self._warped(places, len(frames) - 1, rng, frame_shift) if self.time_warp else places)
 
     def _warped(self, places: Places, last: int, rng: np.random.Generator, frame_shift: float) -> Places:
         """SpecAugment's warp of time, by straight lines: a moment moves, and what lies on both sides follows."""

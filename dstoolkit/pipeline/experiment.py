@@ -70,6 +70,8 @@ class TrainConfig:
     loss_per: what a batch's summed losses are divided by for its gradient: its target tokens, or its utterances.
     length_scale: a batch's loss is multiplied by so much times the mean output frames of its utterances, so that long
         ones weigh more; 0: it is not.
+    consistency: weight of the difference between what the network makes of two views of an utterance, differently
+        augmented, each of which it hears in every step (CR-CTC, ``training/consistency.py``); 0: there is one view.
     ema: decay of the exponential moving average of the weights, which is what is validated and saved as best; 0: none.
     average, average_of: at the end the weights of so many epochs, the best or the last, are averaged, and kept where
         they are better than the best; 0: none.
@@ -103,6 +105,7 @@ class TrainConfig:
     clip_value: float = 0.0
     loss_per: Literal["token", "utterance"] = "token"
     length_scale: float = 0.0
+    consistency: float = 0.0
     ema: float = 0.99
     average: int = 0
     average_of: Literal["best", "last"] = "best"
@@ -126,7 +129,7 @@ class TrainConfig:
         if not (0 <= self.warmup < 1 and 0 <= self.ema < 1):
             raise ValueError("warmup and ema must be 0 to below 1")
         counted = ("minutes", "min_seconds", "max_seconds", "workers", "checkpoint_minutes", "show", "length_scale")
-        for name in (*counted, "clip", "clip_value", "weight_decay"):
+        for name in (*counted, "clip", "clip_value", "consistency", "weight_decay"):
             if not getattr(self, name) >= 0:  # nor no number
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 or more")
         if 0 < self.max_seconds < self.min_seconds:

@@ -81,14 +81,38 @@ class Source:
         ``tempo`` is the utterance's of ``Augment.tempos``, where batches were planned by it. Raises DataError for
         unreadable audio.
         """
+        (frames,), text = self.views(index, rng, tempo, 1)
+        return frames, text
+
+    def views(
+        self, index: int, rng: np.random.Generator, tempo: float | None, count: int
+    ) -> tuple[list[FloatArray], str | None]:
+        """The same words at the same times, augmented ``count`` times otherwise: by vocal tract, masks and plugins.
+
+        The first is ``frames``. Raises ConfigError where a plugin's augmentation changes the times.
+        """
         heard, text = self._heard(index, rng)
+        shift, found = self.archive.frame_shift, []
+        for at in range(count):
+            frames = self._normalised(index, heard, rng)
+            if not at:
+                length, places = len(frames), self.augment.places(len(frames), rng, shift, tempo)
+            same = len(frames) == length
+            view = self.augment.masked(frames, places if same else None, rng, shift)
+            found.append(self.augmentations.apply("normalised", view, rng))
+            if not same or len(found[-1]) != len(found[0]):
+                changed = "one of augment.plugins changes the number of frames"
+                raise ConfigError(
+                    "train.consistency", changed, "two views are of the same times", "leave one of them out"
+                )
+        return found, text
+
+    def _normalised(self, index: int, heard: FloatArray, rng: np.random.Generator) -> FloatArray:
         if self._warper:
             heard = self._warper.apply(heard, rng)
         if self._features and self.augment.band_masks:
             heard = hide_bands(heard, self.augment.band_masks, self.augment.band_width, self._features, rng)
-        heard = self._frames.normalised(index, self.augmentations.apply("frames", heard, rng))
-        heard = self.augment.apply(heard, rng, self.archive.frame_shift, tempo)
-        return self.augmentations.apply("normalised", heard, rng), text
+        return self._frames.normalised(index, self.augmentations.apply("frames", heard, rng))
 
     def _heard(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:
         if self.splicer and rng.random() < self.augment.splice:

@@ -6,7 +6,7 @@ was stopped and goes on, or that batches differently, sees the same data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,8 +27,9 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 class Batch:
     """``frames`` (batch, longest, dim) float32, ``targets`` (batch, longest target) int64, lengths (batch,) each.
 
-    ``weight`` 0 says that it stands in for a batch that this process has no utterance of. ``longest`` is a ``multiple``
-    of frames.
+    ``second``, in the shape of ``frames``, is another view of them, which consistency is learned from. ``weight`` 0
+    says that it stands in for a batch that this process has no utterance of. ``longest`` is a ``multiple`` of
+    frames.
     """
 
     indices: IntArray
@@ -36,6 +37,7 @@ class Batch:
     lengths: Tensor
     targets: Tensor
     target_lengths: Tensor
+    second: Tensor | None = None
     weight: int = 1
     multiple: int = 1
 
@@ -44,12 +46,17 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """Frames, padding included."""
+        """Frames to compute: padding and the second view included."""
+        return self.padded * (1 if self.second is None else 2)
+
+    @property
+    def padded(self) -> int:
+        """Frames of one view, padding included."""
         return self.frames.shape[0] * self.frames.shape[1]
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The same batch of changed tensors."""
-        names = ("frames", "lengths", "targets", "target_lengths")
+        names = ("frames", "lengths", "targets", "target_lengths", *(["second"] if self.second is not None else []))
         changed: dict[str, Any] = {name: change(getattr(self, name)) for name in names}
         return replace(self, **changed)
 
@@ -69,7 +76,8 @@ class Batch:
         cut = replace(self.each(lambda tensor: tensor[rows]), indices=self.indices[rows])
         longest = int(up_to(cut.lengths.clamp(min=1).numpy(), self.multiple).max())
         longest_target = max(1, int(cut.target_lengths.max()))
-        return replace(cut, frames=cut.frames[:, :longest], targets=cut.targets[:, :longest_target])
+        second = None if cut.second is None else cut.second[:, :longest]
+        return replace(cut, frames=cut.frames[:, :longest], second=second, targets=cut.targets[:, :longest_target])
 
 
 class Dataset:
@@ -132,17 +140,18 @@ class Dataset:
     def join(
         self,
         indices: IntArray,
-        frames: np.ndarray[Any, Any],
+        views: Sequence[np.ndarray[Any, Any]],
         lengths: IntArray,
         texts: Mapping[int, str],
         weight: int = 1,
     ) -> Batch:
-        """The padded frames of these utterances with their padded targets; by row, ``texts`` that are not their own."""
+        """The padded frames of these utterances, in one view or two, with their padded targets; by row, ``texts`` that
+        are not their own."""
         rows = [self.targets[at] for at in indices.tolist()]
         for row, text in texts.items():
             rows[row] = np.asarray(self.vocabulary.encode(text), dtype=np.int64)
         targets, target_lengths = pad(rows)
-        tensors = [torch.from_numpy(each) for each in (frames, lengths, targets, target_lengths)]
+        tensors = [torch.from_numpy(each) for each in (views[0], lengths, targets, target_lengths, *views[1:])]
         return Batch(indices, *tensors, weight=weight, multiple=self.multiple)  # type: ignore[misc, arg-type]
 
 

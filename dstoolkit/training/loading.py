@@ -28,34 +28,37 @@ AHEAD = 4  # batches ready at most: enough to even out long and short ones
 class Plan:
     """The utterances of one part of a batch, by index; ``seed`` is the run's and the epoch's, None for no change.
 
-    ``weight`` 0 is a stand-in's, for a process that has no utterance of its own in a batch.
+    ``weight`` 0 is a stand-in's, for a process that has no utterance of its own in a batch. ``views``: 2 where each
+    utterance is to be there twice, differently augmented.
     """
 
     indices: IntArray
     seed: tuple[int, int] | None = None
     weight: int = 1
+    views: int = 1
 
 
 @dataclass(frozen=True)
 class _Load:
-    """A plan -> its padded frames, as many as a ``multiple``, and lengths, and by row the texts that are not the
-    utterances' own."""
+    """A plan -> its padded frames, as many as a ``multiple``, of each view, their lengths, and by row the texts that
+    are not the utterances' own."""
 
     source: Source
     multiple: int
 
-    def __call__(self, plan: Plan) -> tuple[Plan, np.ndarray[Any, Any], IntArray, dict[int, str]]:
+    def __call__(self, plan: Plan) -> tuple[Plan, list[np.ndarray[Any, Any]], IntArray, dict[int, str]]:
         rows, texts = [], {}
         for row, at in enumerate(plan.indices.tolist()):
             if plan.seed is None:
-                rows.append(self.source.plain(at))
+                rows.append([self.source.plain(at)] * plan.views)
                 continue
             tempo = float(self.source.tempos(plan.seed)[at])
-            frames, text = self.source.frames(at, np.random.default_rng([*plan.seed, at]), tempo)
-            rows.append(frames)
+            views, text = self.source.views(at, np.random.default_rng([*plan.seed, at]), tempo, plan.views)
+            rows.append(views)
             if text is not None:
                 texts[row] = text
-        return plan, *pad(rows, self.multiple), texts
+        padded = [pad(view, self.multiple) for view in zip(*rows, strict=True)]
+        return plan, [frames for frames, _ in padded], padded[0][1], texts
 
 
 @contextmanager
@@ -81,8 +84,8 @@ def stream(dataset: Dataset, plans: Iterable[Plan], workers: int, device: torch.
             load = _Load(dataset.source, dataset.multiple)
             loaded = ordered_map(load, plans, max(1, workers), workers > 0, "train.workers")
             with closing(loaded):
-                for plan, frames, lengths, texts in loaded:
-                    batch = dataset.join(plan.indices, frames, lengths, texts, plan.weight)
+                for plan, views, lengths, texts in loaded:
+                    batch = dataset.join(plan.indices, views, lengths, texts, plan.weight)
                     if not put(batch.pinned() if device.type == "cuda" else batch):
                         return
             put(None)

@@ -47,12 +47,13 @@ class Order:
 
     def plans(self, epoch: int, taken: int) -> Iterator[Plan]:
         """This process's parts of all batches to come, if need be without end, after so many steps of ``epoch``."""
+        views = 2 if self.options.consistency else 1
         for later in range(epoch, self.options.epochs + 1) if self.options.epochs else itertools.count(epoch):
             seed = self.hearing(later)
             for batch in self.batches(later)[taken if later == epoch else 0 :]:
                 for part in self.cut(batch):
                     own = self.world.share(part)
-                    yield Plan(own, seed) if len(own) else Plan(part[:1], seed, weight=0)
+                    yield Plan(own, seed, views=views) if len(own) else Plan(part[:1], seed, 0, views)
 
 
 def check(dataset: Dataset, options: Batches, name: str) -> None:

@@ -23,6 +23,7 @@ from dstoolkit.interfaces import Loss
 from dstoolkit.models import masking
 from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.pipeline.experiment import TrainConfig
+from dstoolkit.training import consistency
 from dstoolkit.training.dataset import Batch, IntArray
 from dstoolkit.training.distributed import World
 from dstoolkit.training.health import warn
@@ -131,11 +132,14 @@ class Step:
         """The forward pass alone is in reduced precision."""
         if self.world.size > 1:
             masking.idle(self.model, piece.weight == 0)
-        batch = piece.to(self.device)
+        batch = consistency.doubled(piece.to(self.device))
         dtype = DTYPES[self.options.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
             logits, lengths = self.forward(batch.frames, batch.lengths)
-        return losses(self.model, self.loss, logits, lengths, batch)
+        found = losses(self.model, self.loss, logits, lengths, batch)
+        if piece.second is None:
+            return found
+        return consistency.joined(found, logits, lengths, self.options.consistency)
 
     def _unsynchronised(self) -> contextlib.AbstractContextManager[None]:
         """Gradients are kept here and not added up yet."""

@@ -112,7 +112,7 @@ class Trainer(State):
             [
                 outcome.loss,
                 sum(int(part.lengths.sum()) for part in own),
-                sum(part.size for part in own),
+                sum(part.padded for part in own),
                 len(outcome.undefined),
                 interruption.wanted,
                 self.world.main and self.clocks.over,

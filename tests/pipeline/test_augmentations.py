@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -139,3 +141,14 @@ def test_options_and_files_are_part_of_the_stamp(data, offered, tmp_path):
     assert "augment/louder.codecs" in made[1].inputs
     assert "augment/louder.codecs" not in made[0].inputs
     assert augmentations.inputs([Choice("spec_sub")]) == {}
+
+
+@pytest.mark.parametrize("stage", ["frames", "normalised"])
+def test_two_views_want_augmentations_that_leave_times_alone(data, offered, stage):
+    offered(stage=stage)
+    first, second = source(data, "louder").views(0, np.random.default_rng(0), None, 2)[0]
+    assert np.array_equal(first, second)
+    offered(stage=stage, __call__=lambda self, values, rng: values[: len(values) - rng.integers(20)])
+    wanted = "train.consistency: one of augment.plugins changes the number of frames; two views are of the same times"
+    with pytest.raises(ConfigError, match=re.escape(wanted)):
+        source(data, "louder", stretch=0.1).views(0, np.random.default_rng(0), None, 2)

@@ -106,6 +106,23 @@ def test_frames_are_normalised_after_they_were_perturbed(folder, kind):
     assert np.array_equal(found.frames(1, seeded(1))[0], wanted)
 
 
+def test_two_views_have_the_same_times_and_other_masks_and_voices(folder):
+    """What one view shows and the other hides is the utterance at the same tempo, moved alike."""
+    augment = {"stretch": 0.3, "time_warp": 0.2, "time_masks_per_second": 3.0}
+    found = source(folder, **augment)
+    (first, second), text = found.views(1, seeded(1), None, 2)
+    assert text is None
+    assert np.array_equal(first, found.frames(1, seeded(1))[0])
+    hidden = [(each == 0).all(axis=1) for each in (first, second)]
+    assert first.shape == second.shape
+    assert not np.array_equal(*hidden)
+    seen = ~hidden[0] & ~hidden[1]
+    assert seen.sum() > 10
+    np.testing.assert_array_equal(first[seen], second[seen])
+    (one, other), _ = source(folder, vtlp=0.3).views(1, seeded(1), None, 2)
+    assert not np.allclose(one, other, atol=0.1)
+
+
 def test_cost_is_saved_where_nothing_is_drawn(folder, monkeypatch):
     found = source(folder, speed=(1.0,))
     monkeypatch.setattr(heard.Ear, "extract", None)

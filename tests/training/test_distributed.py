@@ -66,7 +66,7 @@ def test_a_share_is_every_nth_and_all_shares_are_all():
 @pytest.mark.parametrize(
     "option",
     [
-        "train.accumulate=1",
+        "train.consistency=0.3",
         "train.accumulate=2",
         # of 23 one is a batch of its own, in which one of two processes has no part
         "train.batches={size: 11, order: shuffled, bucket: 0.2}",

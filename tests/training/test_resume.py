@@ -20,7 +20,7 @@ from dstoolkit.training.setup import NEUTRAL
 from tests import toy
 
 ROOT = Path(__file__).resolve().parents[2]
-# Dropout, augmentation, an average, parts and snapshots: all that a state could be forgotten of.
+# Dropout, augmentation of two views, an average, parts and snapshots: all that a state could be forgotten of.
 OPTIONS = [
     option
     for each in (
@@ -32,6 +32,7 @@ OPTIONS = [
         "train.accumulate=2",
         "train.average=2",
         "train.snapshots={steps: 4, validation: 4}",
+        "train.consistency=0.2",
     )
     for option in ("--set", each)
 ]
