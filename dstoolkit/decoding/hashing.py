@@ -74,3 +74,11 @@ def places(ordered: Any, slots: int) -> Any:
     at = np.arange(len(ordered))
     home = (((ordered >> HALF) * np.uint64(slots)) >> HALF).astype(np.int64)
     return at + np.maximum.accumulate(home - at)
+
+
+def length(at: Any, slots: int) -> int:
+    """How many slots a table takes whose entries are at these ``places``.
+
+    Searches begin at any home, those after the last entry too, and end at an empty slot at the latest.
+    """
+    return max(slots, int(at[-1]) + 1 if len(at) else 0) + 1

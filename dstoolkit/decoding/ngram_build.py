@@ -17,7 +17,7 @@ import numpy as np
 
 from dstoolkit.compiled import in_order
 from dstoolkit.decoding.arpa import Arpa
-from dstoolkit.decoding.hashing import EMPTY, ENTRY, LARGEST, find, hashes, homes, places, unmix
+from dstoolkit.decoding.hashing import EMPTY, ENTRY, LARGEST, find, hashes, homes, length, places, unmix
 from dstoolkit.decoding.ngram_tables import STATE, UNIGRAM, NgramTables, lookup
 from dstoolkit.errors import DataError
 
@@ -89,13 +89,13 @@ def _with_table(tables: NgramTables, arpa: Arpa, order: int, keys: Any, probs: A
     if len(twice := ranks[1:][ordered[1:] == ordered[:-1]]):
         raise DataError(arpa.where(order, int(twice.min())), f"a {order}-gram again", "expected each n-gram once")
     base, slots = len(tables.entries), homes(len(keys))
-    at = base + places(ordered, slots)
-    end = int(at[-1]) + 2 if len(at) else base + 1  # the last slot stays empty: searches end there
+    at = places(ordered, slots)
+    end = base + length(at, slots)
     entries = np.zeros(end, dtype=ENTRY)
     entries[:base] = tables.entries
     entries["key"][base:] = EMPTY
-    entries["key"][at], entries["prob"][at] = ordered, _natural(probs)[ranks]
-    entries["next"][at] = first + ranks
+    entries["key"][base + at], entries["prob"][base + at] = ordered, _natural(probs)[ranks]
+    entries["next"][base + at] = first + ranks
     tables.bases[order], tables.slots[order], tables.bases[order + 1] = base, slots, end
     return tables._replace(entries=entries)
 

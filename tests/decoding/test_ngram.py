@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import kenlm
@@ -191,6 +194,30 @@ def test_an_ngram_again_is_named_by_its_line(tmp_path: Path) -> None:
 KEYS = st.integers(0, hashing.LARGEST - 1)
 
 
+def test_a_search_for_any_hash_begins_and_ends_within_its_table() -> None:
+    """Of a hundred tables some have no large hash, and homes after their last entry."""
+    rng, after = np.random.default_rng(0), 0
+    for count in rng.integers(0, 40, 100).tolist():
+        ordered, slots = np.sort(rng.integers(0, 1 << 63, count, dtype=np.uint64) * np.uint64(2)), hashing.homes(count)
+        at = hashing.places(ordered, slots)
+        last_home, last_slot = max(slots - 1, 0), hashing.length(at, slots) - 1
+        assert last_slot >= last_home
+        assert not count or last_slot > at[-1]
+        after += bool(count) and at[-1] + 1 < last_home
+    assert after > 5
+
+
+@pytest.mark.slow
+def test_compiled_code_stays_within_its_arrays(tmp_path: Path) -> None:
+    """What reads a little beyond them mostly finds what lets it go on, so tests run again with Numba's checks."""
+    checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    names = ("test_ngram", "test_kneser_ney", "test_beam")
+    files = [str(Path(__file__).with_name(f"{each}.py")) for each in names]
+    line = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", *files]
+    found = subprocess.run(line, env=os.environ | checked, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout[-3000:]
+
+
 @settings(deadline=None)
 @given(st.sets(st.tuples(KEYS, KEYS), max_size=200), st.lists(st.tuples(KEYS, KEYS), max_size=50))
 def test_a_table_finds_what_is_in_it_and_nothing_else(
@@ -201,7 +228,7 @@ def test_a_table_finds_what_is_in_it_and_nothing_else(
     assert len(set(mixed.tolist()) | {int(hashing.EMPTY)}) == len(given) + 1
     ranks, slots = np.argsort(mixed), hashing.homes(len(given))
     at = hashing.places(mixed[ranks], slots)
-    entries = np.zeros((int(at[-1]) if len(at) else -1) + 2, dtype=hashing.ENTRY)
+    entries = np.zeros(hashing.length(at, slots), dtype=hashing.ENTRY)
     entries["key"] = hashing.EMPTY
     entries["key"][at], entries["next"][at] = mixed[ranks], ranks
     for state, word in [*given, *others]:
