@@ -73,6 +73,7 @@ class TrainConfig:
     consistency: weight of the difference between what the network makes of two views of an utterance, differently
         augmented, each of which it hears in every step (CR-CTC, ``training/consistency.py``); 0: there is one view.
     ema: decay of the exponential moving average of the weights, which is what is validated and saved as best; 0: none.
+    keep: ``best.pt`` holds the ``best`` weights by validation (WER, then loss), or the ``last``.
     average, average_of: at the end the weights of so many epochs, the best or the last, are averaged, and kept where
         they are better than the best; 0: none.
     patience: the training stops after so many epochs without a better validation; 0: never.
@@ -107,6 +108,7 @@ class TrainConfig:
     length_scale: float = 0.0
     consistency: float = 0.0
     ema: float = 0.99
+    keep: Literal["best", "last"] = "best"
     average: int = 0
     average_of: Literal["best", "last"] = "best"
     patience: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -15,18 +15,23 @@ BEST = "best.pt"
 
 
 class Best:
-    """Keeps the weights of the best validation in ``folder``; ``keepsake`` is what each file holds beside weights.
+    """Keeps the weights of the best validation, or the last ones', in ``folder``; ``keepsake`` is what each file holds
+    beside weights.
 
-    Only the ``main`` one of several processes writes. ``figures`` are the best's so far, plain values for a checkpoint.
+    Only the ``main`` one of several processes writes. ``figures`` are the kept ones' so far, plain values for a
+    checkpoint.
     """
 
-    def __init__(self, folder: Path, keepsake: Mapping[str, Any], main: bool) -> None:
-        self.folder, self.keepsake, self.main = folder, keepsake, main
+    def __init__(
+        self, folder: Path, keepsake: Mapping[str, Any], main: bool, keep: Literal["best", "last"] = "best"
+    ) -> None:
+        self.folder, self.keepsake, self.main, self.keep = folder, keepsake, main, keep
         self.figures = {"wer": float("inf"), "loss": float("inf"), "epoch": 0}
 
     def offer(self, metrics: Mapping[str, Any], validation: Validation, weights: Mapping[str, Tensor]) -> bool:
-        """Write ``best.pt`` where ``validation`` is at least as good as the best so far; whether it is."""
-        better = validation.compared <= (self.figures["wer"], self.figures["loss"])
+        """Write ``best.pt`` where ``validation`` is at least as good as the best so far, or the last ones are kept;
+        whether it was."""
+        better = self.keep == "last" or validation.compared <= (self.figures["wer"], self.figures["loss"])
         if better:
             wer, loss = validation.compared
             self.figures = {"wer": wer, "loss": loss, "epoch": metrics["epoch"]}

@@ -46,7 +46,7 @@ BEGUN = "begun.json"
 # others.
 NEUTRAL = ("workers", "checkpoint_minutes", "stop_after", "show", "minutes", "minutes_of")
 # Options of that section which came later: at their defaults they are no difference to trainings begun without them.
-LATER = {"dev_batches": Batches(), "length_scale": 0.0, "consistency": 0.0}
+LATER = {"dev_batches": Batches(), "length_scale": 0.0, "consistency": 0.0, "keep": "best"}
 
 log = logging.getLogger("dstoolkit")
 

@@ -73,7 +73,7 @@ class State:
         self.health = Health(folder, self.options.stop_after)
         self.stopping = Stopping(self.options.patience)
         self.kept = Kept(folder, self.options.average_of, self.options.average)
-        self.best = Best(folder, parts.keepsake, self.world.main)
+        self.best = Best(folder, parts.keepsake, self.world.main, self.options.keep)
         self.clocks = Clocks(self.options.minutes, self.options.minutes_of)
         self.due = Due(self.options.snapshots, self.clocks.now)
         self.totals = Totals()

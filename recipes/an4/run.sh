@@ -18,7 +18,7 @@ stage tokenizer dstoolkit tokenizer train "$data/train/text" "$data/tokenizer" "
 # Words are learned in other orders too: a first training, short and lightly augmented, finds where they are.
 sources=(--train "$data/train" --dev "$data/dev" --tokenizer "$data/tokenizer" "${device[@]}" "${force[@]}")
 light=(--set augment.splice=0 --set 'augment.tempo=[]' --set augment.time_masks_per_second=1.5 --set encoder.dropout=0.2
-    --set train.epochs=20 --set train.batch_seconds=30 --set train.lr=3e-3 --set train.consistency=0)
+    --set train.epochs=20 --set train.batch_seconds=30 --set train.lr=3e-3 --set train.consistency=0 --set train.keep=best)
 stage train dstoolkit train "${exp}_first" "${config[@]}" "${light[@]}" "${sources[@]}"
 stage train dstoolkit align "${exp}_first" "$data/train" --out "${exp}_first/aligned" "${device[@]}" "${force[@]}"
 stage train dstoolkit train "$exp" --init "${exp}_first" "${config[@]}" \
