@@ -42,7 +42,7 @@ def test_every_recipe_configuration_is_valid_to_the_last_option(path):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("train.epochs=0", "epochs is 0; expected 1 or more"),
+        ("train.epochs=-1", "epochs is -1; expected 0 or more"),
         ("train.lr=0", "must be above 0"),
         ("train.ema=1", "0 to below 1"),
         ("cmvn=globl", "or 'option: value' lines; did you mean 'global'?"),
