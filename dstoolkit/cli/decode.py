@@ -131,6 +131,5 @@ def transcribe(task: Transcribe, nj: int, writer: Writer) -> None:
     archive = task.outputs.archive
     with closing(task.all(nj)) as results, progress("decode", archive) as advance:
         for batch, found in results:
-            for at, hypotheses in zip(batch.tolist(), found, strict=True):
-                writer.add(archive.utterance_ids[at], hypotheses)
+            writer.add_batch(archive.utterance_ids, batch, found)
             advance(batch)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dstoolkit.data import ctm
+from dstoolkit.data.batches import IntArray
 from dstoolkit.data.ctm import Place
 from dstoolkit.interfaces import Hypothesis, Word
 
@@ -46,6 +47,11 @@ class Writer:
         self._lines[utterance] = self._spool.tell(), len(line)
         self._texts[utterance] = hypotheses[0].text if hypotheses else ""
         self._spool.write(line)
+
+    def add_batch(self, utterances: Sequence[str], batch: IntArray, found: Sequence[Sequence[Hypothesis]]) -> None:
+        """The hypotheses of a batch of indices into ``utterances``."""
+        for at, hypotheses in zip(batch.tolist(), found, strict=True):
+            self.add(utterances[at], hypotheses)
 
     def finish(self) -> None:
         utterances = sorted(self._lines)

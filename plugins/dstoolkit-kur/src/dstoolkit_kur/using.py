@@ -67,17 +67,16 @@ def transcribe(source: Source, chosen: Chosen, out: Path, force: bool) -> None:
     choice = experiment_of(source.exp, source.weights).decoder
     options, files = decoder_choice.made_by(choice)
     made = stamp.Stamp("kur use", {"decoder": options, **chosen.options}, source.digests() | files)
-    found = stamp.read(out)
-    if not force and (found is None or not stamp.differences(found, made)) and stamp.is_done(out, made):
+    before = stamp.read(out)
+    if not force and (before is None or not stamp.differences(before, made)) and stamp.is_done(out, made):
         return
     task = Transcribe(source, None, choice)
     archive = task.outputs.archive
     places = ctm.places(source.data, archive.utterance_ids)
     with stamp.building(out, made) as partial, Writer(partial, places) as writer:
         with closing(task.all(batches=chosen.batches)) as results:
-            for batch, several in results:
-                for at, hypotheses in zip(batch.tolist(), several, strict=True):
-                    writer.add(archive.utterance_ids[at], hypotheses)
+            for batch, found in results:
+                writer.add_batch(archive.utterance_ids, batch, found)
         writer.finish()
     count, whole = len(chosen.names), len(archive)
     click.echo(f"{out}: {count if count == whole else f'{count} of {whole}'} utterances transcribed")
