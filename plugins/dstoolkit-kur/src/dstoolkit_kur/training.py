@@ -117,7 +117,7 @@ def device_of(kurfile: Kurfile, asked: str) -> str:
 
 def tell(kurfile: Kurfile) -> None:
     """What a reader of the Kurfile would not expect."""
-    notes = [*kurfile.backend.notes, *losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path)).notes]
+    notes = [*kurfile.backend.notes, *losses_of(kurfile).notes]
     notes += sections.processes(kurfile)
     validate = kurfile.section("validate")
     if validate is None or not validate.content:
@@ -134,11 +134,11 @@ def tell(kurfile: Kurfile) -> None:
 def experiment(kurfile: Kurfile, data: Data, aim: Aim, ours: Sequence[str] = ()) -> Experiment:
     """What the Kurfile comes to. Raises ConfigError, Faults, with file and line."""
     train, saved = sections.needed(kurfile, "train"), weights.checkpoint(sections.needed(kurfile, "train"))
-    loss = losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path))
+    loss = losses_of(kurfile)
     values: dict[str, Any] = {
         "seed": kurfile.seed or 0,
         **data.sections,
-        "encoder": {"name": "layers", "layers": kurfile.layers().value, **loss.options()},
+        "encoder": encoder(kurfile),
         "train": {
             "epochs": aim.epochs,
             "minutes": aim.minutes,
@@ -160,6 +160,16 @@ def experiment(kurfile: Kurfile, data: Data, aim: Aim, ours: Sequence[str] = ())
         config.override(values, each)
     with placing(kurfile):
         return experiments.from_plain(values, PLACE)
+
+
+def encoder(kurfile: Kurfile) -> dict[str, Any]:
+    """The section ``encoder``: the Kurfile's model, to the outputs that have a loss."""
+    return {"name": "layers", "layers": kurfile.layers().value, **losses_of(kurfile).options()}
+
+
+def losses_of(kurfile: Kurfile) -> losses.Losses:
+    """The section ``loss``. Raises ConfigError, Faults, with file and line."""
+    return losses.read(kurfile.section("loss"), kurfile.layers(), str(kurfile.path))
 
 
 def validations(validate: Node | None) -> dict[str, Any]:

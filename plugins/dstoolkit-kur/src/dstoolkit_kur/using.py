@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from dstoolkit import stamp
+from dstoolkit import config, stamp
 from dstoolkit.data import ctm
 from dstoolkit.data.datadir import read_text
 from dstoolkit.errors import ConfigError, DataError
@@ -20,15 +20,18 @@ from dstoolkit.pipeline.transcription import Transcribe
 from dstoolkit.pipeline.vocabulary import Vocabulary
 from dstoolkit.scoring import report as reports
 from dstoolkit.scoring import wer
+from dstoolkit.training import distributed
 from dstoolkit_kur import choosing, hooks, provider, sections, supplier, weights
 from dstoolkit_kur.choosing import Chosen
 from dstoolkit_kur.kurfile import Kurfile
 from dstoolkit_kur.node import Node
-from dstoolkit_kur.training import Places, device_of, load
+from dstoolkit_kur.training import Places, device_of, encoder, load
 
 
 def use(path: Path, name: str, overrides: Sequence[str], device: str, force: bool) -> None:
-    """Do what ``name``, test or evaluate, asks for. Raises DstoolkitError."""
+    """Do what ``name``, test or evaluate, asks for; of several processes the first does it. Raises DstoolkitError."""
+    if not distributed.speaks():
+        return
     kurfile, ours = load(path, overrides)
     if ours:
         raise ConfigError(f"--set experiment.{ours[0]}", f"an option of training, given to '{name}'", "leave it out")
@@ -39,7 +42,7 @@ def use(path: Path, name: str, overrides: Sequence[str], device: str, force: boo
     source = Source(places.exp, data.folder, device_of(kurfile, device), weights_of(kurfile, section, places))
     source.check()
     out, chosen = places.exp / name, choosing.choose(section, source)
-    for note in provider.notes(section, name):
+    for note in (*provider.notes(section, name), *changes(kurfile, source)):
         click.echo(note, err=True)
     transcribe(source, chosen, out, force)
     found = joined(source, out)
@@ -60,6 +63,18 @@ def weights_of(kurfile: Kurfile, section: Node, places: Places) -> str:
     if not path.exists():
         raise node.fault(f"no file '{path}'", "expected weights", f"run 'dstoolkit train {kurfile.path}' first")
     return str(path)
+
+
+def changes(kurfile: Kurfile, source: Source) -> list[str]:
+    """A line where the Kurfile's model is another than the network that was trained by it, which is what is used."""
+    layers = kurfile.layers()
+    described = config.as_choice(encoder(kurfile), layers.where())
+    trained = experiment_of(source.exp, source.weights).encoder
+    differences = stamp.differences(*(stamp.Stamp("", config.plain(each)) for each in (trained, described)))
+    if not differences:
+        return []
+    more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
+    return [f"{layers.where()}: not what was trained ({differences[0]}{more}); used is '{source.model}' as it is"]
 
 
 def transcribe(source: Source, chosen: Chosen, out: Path, force: bool) -> None:

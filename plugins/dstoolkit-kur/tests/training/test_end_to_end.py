@@ -45,6 +45,10 @@ def test_train_again_more_test_evaluate(write, data):
     tested = run("test", path, "--device", "cpu")
     assert "95 % interval" in tested
     assert "Truth:" in tested
+    assert "not what was trained" not in tested
+    changed = run("test", path, "--device", "cpu", "--set", "model[3].recurrent.size=8")
+    said = f"{path}:4: model: not what was trained (layers[3].recurrent.size was 16, now 8); used is '"
+    assert f"{said}{data / 'last.pt'}' as it is" in changed
     score = json.loads((exp / "test/wer.json").read_text())
     assert score["wer"]["reference_length"] == sum(len(row["text"].split()) for row in rows(data))
 

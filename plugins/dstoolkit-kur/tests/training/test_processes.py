@@ -58,6 +58,9 @@ def test_two_processes_give_the_curve_of_one(write, data):
     assert (data / "best.pt").exists()
     again = processes("train", path, "--device", "cpu")
     assert again.stdout.count("already done") == 1
+    tested = processes("test", path, "--device", "cpu")
+    assert tested.returncode == 0, tested.stderr
+    assert tested.stdout.count("utterances transcribed") == 1
     alone = CliRunner().invoke(cli, ["train", str(path), "--device", "cpu", "--force"])
     assert alone.exit_code == 0, alone.output
     one = rows(data / "exp/tones/metrics.jsonl")
