@@ -98,6 +98,10 @@ class Augment:
         low, high = self.tempo or (1 - self.stretch, 1 + self.stretch)
         return rng.uniform(low, high, count) if low < high else np.full(count, low)
 
+    def speeds(self, count: int, rng: np.random.Generator) -> Places:
+        """Factors of the speed of so many utterances' audio: ``(count,)``."""
+        return rng.choice(self.speed, count) if self.speed else np.ones(count)
+
     def apply(
         self, frames: FloatArray, rng: np.random.Generator, frame_shift: float, tempo: float | None = None
     ) -> FloatArray:

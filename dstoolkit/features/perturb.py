@@ -36,9 +36,11 @@ class Perturbation:
     gain: float = 0.0
 
     @classmethod
-    def draw(cls, options: Augment, responses: int, noises: int, rng: np.random.Generator) -> Perturbation:
-        """One of so many impulse responses and noises; nothing is drawn for what is off."""
-        speed = options.speed[int(rng.integers(len(options.speed)))] if options.speed else 1.0
+    def draw(
+        cls, options: Augment, responses: int, noises: int, rng: np.random.Generator, speed: float = 1.0
+    ) -> Perturbation:
+        """One of so many impulse responses and noises; nothing is drawn for what is off. ``speed`` is of
+        ``Augment.speeds``."""
         response = noise = None
         place = snr = 0.0
         if responses and rng.random() < options.reverberation_probability:

@@ -6,13 +6,15 @@ hidden; the frames are normalised, then stretched and masked (``features/augment
 is done to audio, to frames and to normalised frames (``augmentations.py``). Where no option asks for the audio, or none
 of it was drawn, frames come from the archive.
 
-Everything random comes from one generator per utterance, in that order, which the training seeds by the run's seed,
-the epoch and the utterance's index: neither the batch nor the process matters.
+What changes the length of an utterance (which words, how fast) is drawn for all utterances of an epoch at once, so that
+batches can be planned by it. All else comes from one generator per utterance, in that order, which the training seeds
+by the run's seed, the epoch and the utterance's index: neither the batch nor the process matters.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,16 +34,32 @@ from dstoolkit.pipeline import augmentations
 from dstoolkit.pipeline.augmentations import Augmentations, extractor
 from dstoolkit.pipeline.extraction import listen
 from dstoolkit.pipeline.recognition import Frames
-from dstoolkit.pipeline.splicing import Splicer
+from dstoolkit.pipeline.splicing import Splicer, Splices
 
 if TYPE_CHECKING:
+    from dstoolkit.data.batches import IntArray
     from dstoolkit.interfaces import FloatArray
+
+    Factors = np.ndarray[Any, np.dtype[np.float64]]
 
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".sph"}  # endings of audio files in a folder
 
-TEMPO = (0, 1)  # follows run and epoch in the seed of an epoch's tempos; an utterance's own seed has its index there
+EPOCH = (0, 1)  # follows run and epoch in the seed of what is drawn for all; an utterance's has its index there
 
 log = logging.getLogger("dstoolkit")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn for some utterances: ``tempos`` and ``speeds``, factors ``(utterances,)``, and the words that they
+    are put together of. ``lengths``, in frames, is what they come to: to a frame or so where audio is faster, and apart
+    from what plugins change.
+    """
+
+    tempos: Factors
+    speeds: Factors
+    splices: Splices | None
+    lengths: IntArray
 
 
 class Source:
@@ -59,44 +77,59 @@ class Source:
         self.archive, self.augment, self.ear, self.splicer = archive, augment, ear, splicer
         self.augmentations = Augmentations([]) if augmentations is None else augmentations
         self._frames = Frames(archive, cmvn)
-        self._tempos: dict[tuple[int, int], np.ndarray[Any, np.dtype[np.float64]]] = {}
+        self._drawn: dict[tuple[int, int], Drawn] = {}
         self._features = extractor(archive) if augment.vtlp or augment.band_masks else None
         self._warper = augment.warper(self._features) if self._features else None
 
-    def tempos(self, seed: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """How fast each utterance of the archive is heard in an epoch: ``(utterances,)`` factors, by run and epoch."""
-        found = self._tempos.get(seed)
+    @property
+    def even(self) -> bool:
+        """Whether utterances are as long in each epoch."""
+        low, high = self.augment.tempos(2, np.random.default_rng(0))
+        return bool(low == high) and not self.splicer and len(set(self.augment.speed)) < 2
+
+    def drawn(self, seed: tuple[int, int]) -> Drawn:
+        """For all utterances of the archive, by run and epoch."""
+        found = self._drawn.get(seed)
         if found is None:
-            found = self.augment.tempos(len(self.archive), np.random.default_rng([*seed, *TEMPO]))
-            self._tempos = {seed: found}  # of the last epoch that was asked for, by any thread
+            found = self.draw(np.arange(len(self.archive)), np.random.default_rng([*seed, *EPOCH]))
+            self._drawn = {seed: found}  # of the last epoch that was asked for, by any thread
         return found
+
+    def draw(self, indices: IntArray, rng: np.random.Generator) -> Drawn:
+        """For these utterances."""
+        tempos, speeds = self.augment.tempos(len(indices), rng), self.augment.speeds(len(indices), rng)
+        splices = self.splicer.draw(indices, self.augment.splice, rng) if self.splicer else None
+        lengths = splices.lengths if splices else np.asarray(self.archive.lengths)[indices]
+        if splices:  # these are of the archive's frames
+            speeds = np.where(np.diff(splices.bounds) > 0, 1.0, speeds)
+        lengths = np.maximum(1, np.round(lengths / speeds / tempos)).astype(np.int64)
+        return Drawn(tempos, speeds, splices, lengths)
 
     def plain(self, index: int) -> FloatArray:
         """Normalised only."""
         return self._frames[index]
 
-    def frames(self, index: int, rng: np.random.Generator, tempo: float | None = None) -> tuple[FloatArray, str | None]:
-        """Augmented by ``rng`` alone, so seed it by run, epoch and ``index``; and the words, where they are others.
-
-        ``tempo`` is the utterance's of ``Augment.tempos``, where batches were planned by it. Raises DataError for
-        unreadable audio.
-        """
-        (frames,), text = self.views(index, rng, tempo, 1)
+    def frames(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:
+        """Augmented, by ``rng`` alone; and the words, where they are others. Raises DataError for unreadable audio."""
+        (frames,), text = self.views(index, rng, self.draw(np.asarray([index]), rng), 0, 1)
         return frames, text
 
     def views(
-        self, index: int, rng: np.random.Generator, tempo: float | None, count: int
+        self, index: int, rng: np.random.Generator, drawn: Drawn, row: int, count: int
     ) -> tuple[list[FloatArray], str | None]:
-        """The same words at the same times, augmented ``count`` times otherwise: by vocal tract, masks and plugins.
+        """The same words at the same times, augmented ``count`` times otherwise: by vocal tract, masks and plugins; and
+        the words, where they are others.
 
-        The first is ``frames``. Raises ConfigError where a plugin's augmentation changes the times.
+        ``row`` is the utterance's place in ``drawn``. Raises DataError for unreadable audio, ConfigError where a
+        plugin's augmentation changes the times.
         """
-        heard, text = self._heard(index, rng)
+        heard, text = self._heard(index, rng, drawn, row)
         shift, found = self.archive.frame_shift, []
         for at in range(count):
             frames = self._normalised(index, heard, rng)
             if not at:
-                length, places = len(frames), self.augment.places(len(frames), rng, shift, tempo)
+                length = len(frames)
+                places = self.augment.places(length, rng, shift, float(drawn.tempos[row]))
             same = len(frames) == length
             view = self.augment.masked(frames, places if same else None, rng, shift)
             found.append(self.augmentations.apply("normalised", view, rng))
@@ -114,12 +147,11 @@ class Source:
             heard = hide_bands(heard, self.augment.band_masks, self.augment.band_width, self._features, rng)
         return self._frames.normalised(index, self.augmentations.apply("frames", heard, rng))
 
-    def _heard(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str | None]:
-        if self.splicer and rng.random() < self.augment.splice:
-            spliced = self.splicer.splice(index, rng)
-            if spliced is not None:
-                return spliced
-        heard = self.ear.hear(index, rng) if self.ear else None
+    def _heard(self, index: int, rng: np.random.Generator, drawn: Drawn, row: int) -> tuple[FloatArray, str | None]:
+        words = drawn.splices.of(row) if drawn.splices else []
+        if self.splicer and words:
+            return self.splicer.splice(index, words)
+        heard = self.ear.hear(index, rng, float(drawn.speeds[row])) if self.ear else None
         return self.archive.frames(index) if heard is None else heard, None
 
 
@@ -159,9 +191,9 @@ class Ear:
         self.responses = Sounds("reverberation", augment.reverberation, self.rate)
         self.noises = Sounds("noise", augment.noise, self.rate)
 
-    def hear(self, index: int, rng: np.random.Generator) -> FloatArray | None:
+    def hear(self, index: int, rng: np.random.Generator, speed: float) -> FloatArray | None:
         """``(frames, dim)`` of one utterance, perturbed by ``rng``; None where nothing was drawn."""
-        drawn = Perturbation.draw(self.augment, len(self.responses), len(self.noises), rng)
+        drawn = Perturbation.draw(self.augment, len(self.responses), len(self.noises), rng, speed)
         if drawn == Perturbation() and not self.augmentations.at("audio"):
             return None
         return self.extract(index, drawn, rng)

@@ -12,7 +12,8 @@ but for about every second one; the others are as many words or fewer, in any or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from dstoolkit.errors import ConfigError, DataError
 from dstoolkit.interfaces import Features, Word
 
 if TYPE_CHECKING:
+    from dstoolkit.data.batches import IntArray
     from dstoolkit.interfaces import FloatArray
 
 SHORTEST = 0.08  # s: what is shorter is hardly a word, and is not cut out
@@ -42,6 +44,20 @@ class Piece:
     text: str
 
 
+@dataclass(frozen=True)
+class Splices:
+    """What some utterances are put together of: row ``r`` of the words ``words[bounds[r] : bounds[r + 1]]``, by their
+    places among the splicer's, or where there are none it stays as it is. ``lengths`` are the rows', in frames."""
+
+    words: IntArray
+    bounds: IntArray
+    lengths: IntArray
+
+    def of(self, row: int) -> list[int]:
+        found: list[int] = self.words[self.bounds[row] : self.bounds[row + 1]].tolist()
+        return found
+
+
 class Splicer:
     """Makes utterances of an archive's words. Picklable.
 
@@ -50,32 +66,57 @@ class Splicer:
 
     def __init__(self, archive: Archive, data_dir: Path, alignments: Path, features: Features) -> None:
         self.archive = archive
-        self.words: dict[int, list[Piece]] = {}  # utterance -> its words
-        self.pools: dict[str, list[Piece]] = {}  # speaker -> all of them
         found = aligned(archive, data_dir, alignments)
+        words: list[list[Piece]] = []  # by utterance
         for index, utterance_id in enumerate(archive.utterance_ids):
-            words = found.get(utterance_id, [])
-            pieces = cut(index, words, loudness(features, archive.frames(index)), archive.frame_shift) if words else []
-            if pieces:
-                self.words[index] = pieces
-                self.pools.setdefault(archive.speakers[index], []).extend(pieces)
+            said = found.get(utterance_id, [])
+            level = loudness(features, archive.frames(index)) if said else None
+            words.append([] if level is None else cut(index, said, level, archive.frame_shift))
         if not any(found.values()):
             raise ConfigError(
                 "augment.alignments", f"no word of '{archive.path}' in '{alignments}'", "", "align it anew"
             )
+        self._arrange(words)
 
-    def splice(self, index: int, rng: np.random.Generator) -> tuple[FloatArray, str] | None:
-        """``(frames, dim)``, not normalised, and their text; None for an utterance whose words are not known."""
-        own = self.words.get(index)
-        if own is None:
-            return None
-        pool = self.pools[self.archive.speakers[index]]
-        others = [pool[at] for at in rng.integers(len(pool), size=len(own)).tolist()]
-        if rng.random() < 0.5:
-            stay = rng.random(len(own)) < 0.5
-            chosen = [mine if kept else other for mine, other, kept in zip(own, others, stay.tolist(), strict=True)]
-        else:
-            chosen = others[: int(rng.integers(1, len(own) + 1))]
+    def _arrange(self, words: Sequence[Sequence[Piece]]) -> None:
+        """One list of all words, a speaker's together and within it an utterance's; and by utterance, where in it
+        those of its own and those of its speaker are."""
+        speakers = self.archive.speakers
+        self.words: list[Piece] = []
+        self._own, self._pool = (np.zeros((len(words), 2), dtype=np.int64) for _ in range(2))  # the first, how many
+        firsts: dict[str, int] = {}
+        for index in sorted(range(len(words)), key=lambda at: speakers[at]):
+            firsts.setdefault(speakers[index], len(self.words))
+            self._own[index] = len(self.words), len(words[index])
+            self.words.extend(words[index])
+        counts = Counter(speakers[each.index] for each in self.words)
+        for index, speaker in enumerate(speakers):
+            self._pool[index] = firsts[speaker], counts[speaker]
+        self._spans = np.asarray([each.last - each.first for each in self.words], dtype=np.int64)
+        # Frames before an utterance's first word and after its last, which stay.
+        self._around = np.asarray(self.archive.lengths) - [own[-1].last - own[0].first if own else 0 for own in words]
+
+    def draw(self, indices: IntArray, share: float, rng: np.random.Generator) -> Splices:
+        """What a ``share`` of these utterances, of those whose words are known, are put together of."""
+        own, pool = self._own[indices], self._pool[indices]
+        counts = np.where(rng.random(len(indices)) < share, own[:, 1], 0)
+        rows = np.repeat(np.arange(len(indices)), counts)
+        place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)  # of a word in its utterance
+        others = pool[rows, 0] + (rng.random(len(rows)) * pool[rows, 1]).astype(np.int64)
+        mixed = (rng.random(len(indices)) < 0.5)[rows]  # some words stay; else none, and there may be fewer
+        fewer = 1 + (rng.random(len(indices)) * counts).astype(np.int64)
+        stay = mixed & (rng.random(len(rows)) < 0.5)
+        there = mixed | (place < fewer[rows])
+        words, rows = np.where(stay, own[rows, 0] + place, others)[there], rows[there]
+        bounds = np.searchsorted(rows, np.arange(len(indices) + 1))
+        spans = np.bincount(rows, self._spans[words], len(indices)).astype(np.int64)
+        whole = np.asarray(self.archive.lengths)[indices]
+        return Splices(words, bounds, np.where(counts > 0, self._around[indices] + spans, whole))
+
+    def splice(self, index: int, words: Sequence[int]) -> tuple[FloatArray, str]:
+        """``(frames, dim)``, not normalised, and their text: an utterance with these words in the place of its own."""
+        first, count = self._own[index].tolist()
+        own, chosen = self.words[first : first + count], [self.words[at] for at in words]
         frames = self.archive.frames(index)
         parts = [frames[: own[0].first], *(self._frames(each) for each in chosen), frames[own[-1].last :]]
         return np.concatenate(parts), " ".join(each.text for each in chosen)

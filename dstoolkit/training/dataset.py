@@ -116,7 +116,7 @@ class Dataset:
         """Batches of at most ``budget`` frames each, padding included, or by count; see ``data.batches.plan``.
 
         Sorted without a ``seed``, and where ``ordered``; with one (of the run and the epoch) at random, and by the
-        lengths that the utterances have at the tempo they are heard in that epoch.
+        lengths that the utterances have as they are heard in that epoch: of which words, at which speed and tempo.
         """
         options = options or Batches()
         lengths, jitter = self.heard(seed)
@@ -130,12 +130,10 @@ class Dataset:
         return [kept[at] for at in plan(lengths[kept], budget, rng, jitter, options, keys[kept], self.multiple)]
 
     def heard(self, seed: tuple[int, int] | None) -> tuple[IntArray, float]:
-        """All lengths at the tempos of an epoch (without a ``seed``, as they are), and how much to jitter them."""
+        """All lengths as they are heard in an epoch (without a ``seed``, as they are), and how much to jitter them."""
         if seed is None:
             return self.lengths, JITTER
-        tempos = self.source.tempos(seed)
-        even = bool((tempos == tempos[0]).all())
-        return np.maximum(1, np.round(self.lengths / tempos)).astype(np.int64), JITTER if even else 1.0
+        return self.source.drawn(seed).lengths, JITTER if self.source.even else 1.0
 
     def join(
         self,

@@ -48,12 +48,12 @@ class _Load:
 
     def __call__(self, plan: Plan) -> tuple[Plan, list[np.ndarray[Any, Any]], IntArray, dict[int, str]]:
         rows, texts = [], {}
+        drawn = None if plan.seed is None else self.source.drawn(plan.seed)
         for row, at in enumerate(plan.indices.tolist()):
-            if plan.seed is None:
+            if drawn is None or plan.seed is None:
                 rows.append([self.source.plain(at)] * plan.views)
                 continue
-            tempo = float(self.source.tempos(plan.seed)[at])
-            views, text = self.source.views(at, np.random.default_rng([*plan.seed, at]), tempo, plan.views)
+            views, text = self.source.views(at, np.random.default_rng([*plan.seed, at]), drawn, at, plan.views)
             rows.append(views)
             if text is not None:
                 texts[row] = text

@@ -103,7 +103,7 @@ def test_draws_are_spread_as_the_options_say():
         reverberation_probability=0.75,
     )
     drawn = [Perturbation.draw(options, 2, 5, np.random.default_rng([7, seed])) for seed in range(4000)]
-    speeds = Counter(each.speed for each in drawn)
+    speeds = Counter(options.speeds(4000, np.random.default_rng(7)).tolist())
     assert speeds.keys() == {0.9, 1.0, 1.1}
     assert min(speeds.values()) > 1200
     noises = Counter(each.noise for each in drawn)
@@ -122,6 +122,7 @@ def test_draws_are_spread_as_the_options_say():
 def test_nothing_asked_for_nothing_drawn():
     rng = np.random.default_rng(0)
     assert Perturbation.draw(Augment(), 0, 0, rng) == Perturbation()
+    assert Augment().speeds(3, rng).tolist() == [1, 1, 1]
     assert rng.random() == np.random.default_rng(0).random()
 
 

@@ -64,6 +64,11 @@ def source(data, *chosen, **options):
     return heard.source(Archive(data / "features.h5"), data, CMVN, augment)
 
 
+def views(found):
+    rng = np.random.default_rng(0)
+    return found.views(0, rng, found.draw(np.asarray([0]), rng), 0, 2)[0]
+
+
 def frames(found, seed=0):
     return found.frames(0, np.random.default_rng(seed))[0]
 
@@ -146,9 +151,9 @@ def test_options_and_files_are_part_of_the_stamp(data, offered, tmp_path):
 @pytest.mark.parametrize("stage", ["frames", "normalised"])
 def test_two_views_want_augmentations_that_leave_times_alone(data, offered, stage):
     offered(stage=stage)
-    first, second = source(data, "louder").views(0, np.random.default_rng(0), None, 2)[0]
+    first, second = views(source(data, "louder"))
     assert np.array_equal(first, second)
     offered(stage=stage, __call__=lambda self, values, rng: values[: len(values) - rng.integers(20)])
     wanted = "train.consistency: one of augment.plugins changes the number of frames; two views are of the same times"
     with pytest.raises(ConfigError, match=re.escape(wanted)):
-        source(data, "louder", stretch=0.1).views(0, np.random.default_rng(0), None, 2)
+        views(source(data, "louder", stretch=0.1))

@@ -110,17 +110,33 @@ def test_two_views_have_the_same_times_and_other_masks_and_voices(folder):
     """What one view shows and the other hides is the utterance at the same tempo, moved alike."""
     augment = {"stretch": 0.3, "time_warp": 0.2, "time_masks_per_second": 3.0}
     found = source(folder, **augment)
-    (first, second), text = found.views(1, seeded(1), None, 2)
+    (first, second), text = found.views(1, seeded(1), found.drawn((0, 1)), 1, 2)
     assert text is None
-    assert np.array_equal(first, found.frames(1, seeded(1))[0])
+    assert len(first) == found.drawn((0, 1)).lengths[1]
     hidden = [(each == 0).all(axis=1) for each in (first, second)]
     assert first.shape == second.shape
     assert not np.array_equal(*hidden)
     seen = ~hidden[0] & ~hidden[1]
     assert seen.sum() > 10
     np.testing.assert_array_equal(first[seen], second[seen])
-    (one, other), _ = source(folder, vtlp=0.3).views(1, seeded(1), None, 2)
+    voices = source(folder, vtlp=0.3)
+    (one, other), _ = voices.views(1, seeded(1), voices.drawn((0, 1)), 1, 2)
     assert not np.allclose(one, other, atol=0.1)
+
+
+def test_lengths_are_known_before_anything_is_heard(folder):
+    """By speed to a frame or so, for each gives the frames that fit."""
+    for options in {"stretch": 0.4}, {"speed": (0.5, 1.0, 2.0)}, {"stretch": 0.4, "speed": (0.5, 2.0)}:
+        found, lengths = source(folder, **options), set()
+        assert not found.even
+        for epoch in range(8):
+            drawn = found.drawn((0, epoch))
+            for at in range(3):
+                (frames,), _ = found.views(at, seeded(at, epoch), drawn, at, 1)
+                assert len(frames) == pytest.approx(drawn.lengths[at], abs=4 if "speed" in options else 0)
+                lengths.add((at, len(frames)))
+        assert len(lengths) >= 6
+    assert source(folder, speed=(1.1,)).even
 
 
 def test_cost_is_saved_where_nothing_is_drawn(folder, monkeypatch):

@@ -67,8 +67,10 @@ def test_the_text_says_what_the_frames_hold_and_the_voice_stays(tmp_path, segmen
     for index, (speaker, _) in enumerate(list(SAID.values())[:3]):
         mine = {word for other, text in SAID.values() if other == speaker for word in text.split()}
         for seed in range(40):
-            frames, text = found.splice(index, np.random.default_rng(seed))
+            drawn = found.draw(np.asarray([index]), 1.0, np.random.default_rng(seed))
+            frames, text = found.splice(index, drawn.of(0))
             assert spoken(frames) == text.split()
+            assert drawn.lengths.tolist() == [len(frames)]
             assert set(text.split()) <= mine
             assert 1 <= len(text.split()) <= len(SAID[found.archive.utterance_ids[index]][1].split())
             assert not frames[:5].any()
@@ -77,7 +79,10 @@ def test_the_text_says_what_the_frames_hold_and_the_voice_stays(tmp_path, segmen
 
 
 def test_an_utterance_without_known_words_stays_as_it_is(tmp_path):
-    assert splicer(make(tmp_path)).splice(3, np.random.default_rng(0)) is None
+    found = splicer(make(tmp_path))
+    drawn = found.draw(np.arange(4), 1.0, np.random.default_rng(0))
+    assert [bool(drawn.of(row)) for row in range(4)] == [True, True, True, False]
+    assert drawn.lengths[3] == found.archive.lengths[3]
 
 
 def test_words_are_parted_at_the_quietest_frame_between_them_and_blips_are_no_words():
@@ -106,6 +111,23 @@ def test_a_source_splices_as_often_as_it_is_told_and_the_same_for_the_same_seed(
     again = source.frames(0, np.random.default_rng(5))
     assert np.array_equal(again[0], drawn[5][0])
     assert again[1] == drawn[5][1]
+
+
+def test_how_long_spliced_utterances_are_is_known_before_any_is_heard(tmp_path):
+    folder = make(tmp_path)
+    archive = Archive(folder / "features.h5")
+    augment = Augment(splice=0.7, alignments=str(folder / "ctm"), tempo=(0.8, 1.3))
+    source = heard.source(archive, folder, Cmvn("none", archive.mean, archive.variance), augment)
+    assert not source.even
+    lengths = set()
+    for epoch in range(30):
+        drawn = source.drawn((1, epoch))
+        for at in range(len(archive)):
+            (frames,), text = source.views(at, np.random.default_rng([1, epoch, at]), drawn, at, 1)
+            assert len(frames) == drawn.lengths[at]
+            if text is not None:
+                lengths.add((at, text, len(frames)))
+    assert len(lengths) > 40
 
 
 def test_what_is_missing_or_of_another_archive_is_named(tmp_path):

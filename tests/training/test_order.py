@@ -114,7 +114,7 @@ def test_epochs_sorted_at_the_beginning_are_augmented_but_for_sortagrads(corpus)
         assert seeds == [None if sortagrad else (7, 1)] * steps[0] + [(7, 2)] * steps[1] + [(7, 3)] * steps[2]
         for epoch in (1, 2, 3):
             plain = sortagrad and epoch == 1
-            lengths = data.lengths if plain else np.round(data.lengths / data.source.tempos((7, epoch)))
+            lengths = data.lengths if plain else np.round(data.lengths / data.source.drawn((7, epoch)).tempos)
             assert bool((np.diff(lengths[flat(found, epoch)]) >= 0).all()) == (epoch < 3)
 
 
