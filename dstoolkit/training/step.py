@@ -9,6 +9,7 @@ the seed, the step and the process, so that going on from a step needs no genera
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from dstoolkit.training.health import warn
 from dstoolkit.training.outlets import Losses, losses
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+log = logging.getLogger("dstoolkit")
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch's errors of GPUs and of CPUs say
 
 
@@ -71,8 +73,8 @@ class Step:
         if options.compile:
             # dynamic=True would take the features' dimension for one that varies, which inductor fails on (torch 2.13).
             self.forward = torch.compile(self.forward)  # type: ignore[assignment]
-        check_precision(options.precision, device)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "float16")
+        self.precision = precision(options.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "float16")
         self.limit = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -133,7 +135,7 @@ class Step:
         if self.world.size > 1:
             masking.idle(self.model, piece.weight == 0)
         batch = consistency.doubled(piece.to(self.device))
-        dtype = DTYPES[self.options.precision]
+        dtype = DTYPES[self.precision]
         with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
             logits, lengths = self.forward(batch.frames, batch.lengths)
         found = losses(self.model, self.loss, logits, lengths, batch)
@@ -209,9 +211,21 @@ def seed_everything(seed: int, step: int, rank: int) -> None:
     np.random.seed(state % 2**32)
 
 
-def check_precision(precision: str, device: torch.device) -> None:
-    """Raises ConfigError for what the device cannot do; says what it does slowly."""
-    if precision == "float16" and device.type == "cpu":
+def precision(asked: str, device: torch.device) -> str:
+    """What the device is to compute in. Raises ConfigError for what it cannot do; says what it does slowly."""
+    if asked == "float16" and device.type == "cpu":
         raise ConfigError("train.precision", "'float16' on a CPU", "", "use bfloat16 or float32")
-    if precision == "bfloat16" and device.type == "cpu" and not torch.cpu._is_avx512_bf16_supported():
+    if asked == "auto":
+        found = "bfloat16" if has_bfloat16(device) else "float32"
+        log.info("train.precision auto: %s", found)
+        return found
+    if asked == "bfloat16" and device.type == "cpu" and not has_bfloat16(device):
         warn("this CPU has no bfloat16 arithmetic: train.precision float32 is faster")
+    return asked
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether there are instructions for it: AVX512-BF16 (which all CPUs with AMX have too), or a GPU since Ampere."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()

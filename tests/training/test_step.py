@@ -16,7 +16,7 @@ from dstoolkit.models.ctc_model import CTCModel
 from dstoolkit.pipeline.experiment import TrainConfig
 from dstoolkit.training.dataset import Batch
 from dstoolkit.training.distributed import World
-from dstoolkit.training.step import Step, check_precision
+from dstoolkit.training.step import Step, precision
 
 DIM, VOCAB = 5, 7
 CPU = torch.device("cpu")
@@ -168,7 +168,21 @@ def test_bfloat16_stays_near_float32_and_keeps_float32_weights():
 
 def test_float16_is_refused_on_a_cpu():
     with pytest.raises(ConfigError, match="'float16' on a CPU; use bfloat16 or float32"):
-        check_precision("float16", CPU)
+        precision("float16", CPU)
+
+
+@pytest.mark.parametrize(("able", "found"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_is_bfloat16_where_the_device_has_it(monkeypatch, able, found):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: able)
+    assert precision("auto", CPU) == found
+    assert precision("auto", torch.device("mps")) == "float32"
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: asked.append(options) or able)
+    assert precision("auto", torch.device("cuda")) == found
+    assert asked == [{"including_emulation": False}]  # which would be slower than float32
+    losses = [moved(make(precision=each), [batch()])[0] for each in ("auto", found)]
+    assert losses[0] == losses[1]
+    assert precision("float32", CPU) == "float32"
 
 
 def test_a_compiled_model_takes_the_same_step(monkeypatch):
