@@ -27,6 +27,11 @@ class Order:
         wanted = self.options.batches
         return self.dataset.plan(self.budget, self.hearing(epoch), wanted, epoch <= wanted.sorted_epochs)
 
+    def frames(self, epoch: int) -> list[int]:
+        """Of each of the batches, without padding."""
+        lengths, _ = self.dataset.heard(self.hearing(epoch))
+        return [int(lengths[batch].sum()) for batch in self.batches(epoch)]
+
     def validation(self, dev: Dataset, epoch: int) -> list[IntArray]:
         """Of indices into the validation data's archive, as ``dev_batches`` say; by default all, shortest first."""
         wanted = self.options.dev_batches

@@ -11,7 +11,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -27,26 +27,27 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| {n}/{total}{postfix}"
 
 
 class Progress:
-    """The progress of epoch ``epoch`` of ``epochs`` (0: of no number), of ``steps`` steps and ``frames_total`` frames.
+    """The progress of epoch ``epoch`` of ``epochs`` (0: of no number), whose steps are of so many ``frames`` each.
 
-    ``done`` steps of it were taken before, by a run that was stopped. Use it in a ``with`` statement; ``clock`` gives
-    seconds, ``left`` those after which the training ends whatever it has done, if there is such a time.
+    ``done`` steps of it were taken before, by a run that was stopped; ``later`` are the frames of the epochs after it.
+    Use it in a ``with`` statement; ``clock`` gives seconds, ``left`` those after which the training ends whatever it
+    has done, if there is such a time.
     """
 
     def __init__(
         self,
         epoch: int,
         epochs: int,
-        steps: int,
+        frames: Sequence[int],
         done: int,
-        frames_total: int,
+        later: float = 0,
         clock: Callable[[], float] = time.monotonic,
         left: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.name, self.clock, self.left = f"epoch {epoch}/{epochs}" if epochs else f"epoch {epoch}", clock, left
-        self.steps, self.taken, self.frames_total = steps, done, frames_total
-        self.before = frames_total * done / max(steps, 1)  # frames of the steps done before, by and large
-        self.later = (epochs - epoch) * frames_total if epochs else math.inf  # frames of the epochs after this one
+        self.steps, self.taken = len(frames), done
+        self.due = sum(frames[done:])  # frames of this epoch, in this run
+        self.later = later if epochs else math.inf
         self.loss, self.seen, self.frames = 0.0, 0, 0
         self.started = self.spoke = clock()
         self.bar: tqdm[Any] | None = None
@@ -83,7 +84,7 @@ class Progress:
     def state(self, now: float) -> str:
         """``loss 0.532  8500 frames/s  epoch 4:10 left  training 2:10:00 left``."""
         speed = self.frames / max(now - self.started, 1e-9)
-        epoch = max(self.frames_total - self.before - self.frames, 0)
+        epoch = max(self.due - self.frames, 0)
         times = [frames / max(speed, 1e-9) for frames in (epoch, epoch + self.later)]
         ends = min(times[1], self.left())
         training = f"  training {clock_time(ends)} left" if math.isfinite(ends) else ""

@@ -75,11 +75,11 @@ class Trainer(State):
     def learn(self, batches: Iterator[Batch], interruption: Interruption, monitor: Monitor | None = None) -> bool:
         """The steps that are left of the epoch under way, and of the time; whether it came to the epoch's end."""
         epoch = self.run.epoch + 1
-        plan = self.order.batches(epoch)
-        frames = sum(int(self.parts.train.lengths[batch].sum()) for batch in plan)
+        plan, frames = self.order.batches(epoch), self.order.frames(epoch)
+        later = (self.options.epochs - epoch) * sum(self.order.frames(self.options.epochs or epoch))
         self.parts.model.train()
         with (
-            Progress(epoch, self.options.epochs, len(plan), self.taken, frames, left=self.clocks.left) as progress,
+            Progress(epoch, self.options.epochs, frames, self.taken, later, left=self.clocks.left) as progress,
             self.clocks.running("train"),
         ):
             while self.taken < len(plan) and not self.over:

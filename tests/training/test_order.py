@@ -224,3 +224,12 @@ def test_full_batches_want_enough_utterances(corpus):
     order.check(data, Batches(size=8), "train.batches")
     with pytest.raises(DataError, match="7 utterances; expected 8 or more for one batch"):
         order.check(data, Batches(size=8, full=True), "train.dev_batches")
+
+
+def test_frames_of_each_batch_are_those_that_are_heard(corpus):
+    data = dataset(corpus, TEMPO)
+    found = ordered(data, sortagrad=True, size=8, most=3)
+    assert found.frames(1) == [int(data.lengths[each].sum()) for each in found.batches(1)]
+    for epoch in (2, 3):
+        lengths = np.round(data.lengths / data.source.drawn((7, epoch)).tempos)
+        assert found.frames(epoch) == [int(lengths[each].sum()) for each in found.batches(epoch)]

@@ -26,7 +26,7 @@ class Terminal(io.StringIO):
 
 def test_speed_and_time_left_are_those_by_hand():
     clock = Clock()
-    with Progress(2, 5, steps=10, done=0, frames_total=1000, clock=clock) as progress:
+    with Progress(2, 5, [100] * 10, 0, 3000, clock) as progress:
         for _ in range(4):
             clock.now += 5
             progress.step(2.0, 100)
@@ -35,14 +35,14 @@ def test_speed_and_time_left_are_those_by_hand():
 
 def test_steps_of_a_run_before_count_as_done_but_not_for_the_speed():
     clock = Clock()
-    with Progress(1, 1, steps=10, done=5, frames_total=1000, clock=clock) as progress:
+    with Progress(1, 1, [100] * 10, 5, 0, clock) as progress:
         clock.now += 10
         progress.step(1.0, 100)
         assert progress.state(clock.now) == "loss 1.000  10 frames/s  epoch 0:40 left  training 0:40 left"
 
 
 def test_the_loss_is_a_mean_at_first_follows_later_and_skips_what_is_no_number():
-    with Progress(1, 1, 500, 0, 500, Clock()) as progress:
+    with Progress(1, 1, [1] * 500, 0, 0, Clock()) as progress:
         for loss in (4.0, 2.0, float("nan"), float("inf")):
             progress.step(loss, 1)
         assert progress.loss == pytest.approx(3.0)
@@ -53,7 +53,7 @@ def test_the_loss_is_a_mean_at_first_follows_later_and_skips_what_is_no_number()
 
 def test_a_log_file_gets_a_line_a_minute_and_none_for_a_short_epoch(capsys):
     clock = Clock()
-    with Progress(1, 2, steps=100, done=0, frames_total=1000, clock=clock) as progress:
+    with Progress(1, 2, [10] * 100, 0, 1000, clock) as progress:
         for _ in range(14):
             clock.now += 10
             progress.step(1.0, 10)
@@ -62,7 +62,7 @@ def test_a_log_file_gets_a_line_a_minute_and_none_for_a_short_epoch(capsys):
     assert captured.out == ""
     assert [line[: line.index("  loss")] for line in lines] == ["epoch 1/2  step 6/100", "epoch 1/2  step 12/100"]
     assert lines[1].endswith("loss 1.000  1 frames/s  epoch 14:40 left  training 31:20 left")
-    with Progress(2, 2, steps=5, done=0, frames_total=50, clock=clock) as progress:
+    with Progress(2, 2, [10] * 5, 0, 0, clock) as progress:
         for _ in range(5):
             clock.now += 11
             progress.step(1.0, 10)
@@ -74,7 +74,7 @@ def test_a_terminal_gets_a_bar_and_no_lines_unless_each_step_has_its_own(monkeyp
         caplog.set_level(level, "dstoolkit")
         monkeypatch.setattr(sys, "stderr", Terminal())
         clock = Clock()
-        with Progress(3, 4, steps=2, done=0, frames_total=20, clock=clock) as progress:
+        with Progress(3, 4, [10] * 2, 0, 20, clock) as progress:
             for _ in range(2):
                 clock.now += 100
                 progress.step(1.5, 10)
@@ -94,7 +94,7 @@ def test_times_are_written_as_a_stop_watch_shows_them(seconds, shown):
 @pytest.mark.parametrize(("left", "shown"), [(math.inf, ""), (20.0, "  training 0:20 left")])
 def test_a_training_without_a_number_of_epochs_has_no_end_but_that_of_its_time(capsys, left, shown):
     clock = Clock()
-    with Progress(3, 0, steps=10, done=0, frames_total=1000, clock=clock, left=lambda: left) as progress:
+    with Progress(3, 0, [100] * 10, 0, 0, clock, lambda: left) as progress:
         clock.now += 100
         progress.step(2.0, 100)
         assert progress.state(clock.now) == f"loss 2.000  1 frames/s  epoch 15:00 left{shown}"
@@ -103,7 +103,7 @@ def test_a_training_without_a_number_of_epochs_has_no_end_but_that_of_its_time(c
 
 def test_the_sooner_of_two_ends_is_shown_and_pauses_do_not_count():
     clock = Clock()
-    with Progress(1, 2, steps=10, done=0, frames_total=1000, clock=clock, left=lambda: 50.0) as progress:
+    with Progress(1, 2, [100] * 10, 0, 1000, clock, lambda: 50.0) as progress:
         clock.now += 10
         with progress.paused():
             clock.now += 1000
