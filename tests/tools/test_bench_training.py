@@ -66,21 +66,26 @@ def test_the_plain_model_is_the_same_network(peers: ModuleType, packed: bool) ->
             torch.testing.assert_close(found[row, :count], wanted[row, :count], rtol=1e-4, atol=1e-5)
 
 
-def test_the_plain_loop_learns(peers: ModuleType) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_plain_loop_learns(peers: ModuleType, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     config = DeepSpeechConfig(kernels=8, size=8, layers=1, stride=2, dropout=0.0)
-    loop = peers.PlainLoop(peers.PlainModel(config, 5, 4, False), TrainConfig(lr=0.01))
+    loop = peers.PlainLoop(peers.PlainModel(config, 5, 4, False), TrainConfig(lr=0.01), dtype)
     lengths = torch.tensor([40, 40])
     targets = torch.tensor([[1, 2, 3], [3, 1, 2]])
     batch = Batch(lengths.numpy(), torch.randn(2, 40, 5), lengths, targets, torch.tensor([3, 3]))
+    seen = []
+    loop.model.dense.register_forward_hook(lambda module, given, found: seen.append(found.dtype))
     losses = [loop.epoch([batch]) for _ in range(30)]
     assert losses[-1] < losses[0] / 2
+    assert set(seen) == {dtype}
 
 
 def test_a_run_of_ours(tmp_path: Path) -> None:
     written = tmp_path / "found.json"
     size = ["--minutes", "0.1", "--repeats", "1", "--memory-epochs", "2"]
     small = ["--set", "encoder.size=8", "--set", "encoder.kernels=8", "--set", "train.batch_seconds=8"]
+    small += ["--set", "train.precision=bfloat16", "--peer-precision", "float32"]
     command = [sys.executable, BENCH / "training.py", *size, *small, "--peers", "same", "--json", written]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     found = json.loads(written.read_text())
@@ -88,6 +93,7 @@ def test_a_run_of_ours(tmp_path: Path) -> None:
     assert (ours["name"], same["name"]) == ("ours", "same")
     assert ours["speed"] == pytest.approx(60 * found["minutes"] / ours["s"])
     assert same["ratio"] == pytest.approx(same["s"] / ours["s"])
+    assert found["precision"] == {"ours": "bfloat16", "peers": "float32"}
     assert 0.1 <= found["minutes"] <= 0.3
     assert 0 <= found["data_wait"] <= 1
     assert len(found["memory"]["mb"]) == 2

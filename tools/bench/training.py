@@ -1,7 +1,7 @@
 """Training: our Trainer, and plain loops of torch that get perfect batches, in one process, in turn, epoch by epoch.
 
     python tools/bench/training.py [--device cpu|cuda] [--minutes 10] [--repeats 5] [--threads N] [--set KEY=VALUE]...
-        [--peers same,padded,packed] [--memory-epochs 12] [--json FILE]
+        [--peers same,padded,packed] [--peer-precision float32] [--memory-epochs 12] [--json FILE]
 
 The corpus is noise: log-normal lengths like AN4's (3.2 s on average), as spectrograms at 16 kHz in an archive in a
 temporary folder, texts of six characters a second. The experiment is the default one, but for what ``--set`` says.
@@ -13,6 +13,9 @@ temporary folder, texts of six characters a second. The experiment is the defaul
 - padded: that loop with a model of the same sizes from torch's layers: ``Conv1d``, ``BatchNorm1d``, ``Dropout``, and a
   bidirectional ``LSTM`` that hears the padding as if it were speech. For the encoder ``deepspeech`` with LSTMs only.
 - packed: the same with packed sequences, which is how most write it.
+
+With ``--set train.precision=bfloat16`` the plain loops are under autocast too, unless ``--peer-precision`` says
+otherwise.
 
 OpenMP and oneDNN are set as in ``dstoolkit train``, for all alike; ``OMP_WAIT_POLICY=active`` lets threads spin.
 
@@ -62,6 +65,7 @@ from dstoolkit.training.dataset import Batch
 from dstoolkit.training.interruption import Interruption
 from dstoolkit.training.loading import Plan, stream
 from dstoolkit.training.monitor import read_metrics
+from dstoolkit.training.step import DTYPES
 from dstoolkit.training.totals import Totals
 from dstoolkit.training.trainer import Trainer
 
@@ -97,6 +101,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="of the CPU; torch's default otherwise")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the experiment")
     parser.add_argument("--peers", default="same,padded,packed", help="which of them, if any")
+    parser.add_argument("--peer-precision", choices=["float32", "bfloat16"], help="of the peers; ours otherwise")
     parser.add_argument("--memory-epochs", type=int, default=12, help="0: none")
     parser.add_argument("--json", type=Path, help="write the table here too")
     return parser.parse_args()
@@ -174,13 +179,15 @@ def compare(folder: Path, arguments: argparse.Namespace, device: torch.device) -
     torch.manual_seed(experiment.seed)
     with silenced():
         parts = setup.build(experiment, corpus(folder / "corpus", arguments.minutes), device)
-    peers = {name: PlainLoop(model, experiment.train) for name, model in models(parts, arguments.peers.split(","))}
     (folder / "run").mkdir()
     ours = Ours(Trainer(parts, folder / "run"))
+    dtype = DTYPES[arguments.peer_precision or ours.trainer.step.precision]
+    peers = {name: PlainLoop(each, experiment.train, dtype) for name, each in models(parts, arguments.peers.split(","))}
     times = take_turns(ours, peers, arguments.repeats, device)
     seconds = float(parts.train.lengths.sum()) * parts.train.archive.frame_shift
     found = {
         "settings": arguments.set,
+        "precision": {"ours": ours.trainer.step.precision, "peers": str(dtype).removeprefix("torch.")},
         "minutes": seconds / 60,
         "steps": len(ours.trainer.order.batches(2)),
         "repeats": arguments.repeats,
@@ -289,6 +296,7 @@ def silenced() -> Iterator[None]:
 def table(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['machine']}, {found['threads']} threads, commit {found['commit']}, median of {found['repeats']}"
     yield f"{found['minutes']:.1f} minutes of audio in {found['steps']} steps  {' '.join(found['settings'])}".rstrip()
+    yield f"precision: ours {found['precision']['ours']}, peers {found['precision']['peers']}"
     yield f"{'':8} {'s/epoch':>8} {'best':>8} {'cpu':>8} {'audio s/s':>10} {'ratio':>7} {'of best':>8} {'of cpu':>7}"
     for each in found["rows"]:
         yield (

@@ -14,10 +14,11 @@ from dstoolkit.training.dataset import Batch
 
 
 class PlainLoop:
-    """A model, its optimizer and its loop; ``epoch`` returns the mean loss, which such loops show."""
+    """A model, its optimizer and its loop; ``epoch`` returns the mean loss, which such loops show. ``dtype`` is that of
+    autocast in the forward pass; float32: none."""
 
-    def __init__(self, model: nn.Module, options: TrainConfig) -> None:
-        self.model, self.clip = model, options.clip
+    def __init__(self, model: nn.Module, options: TrainConfig, dtype: torch.dtype) -> None:
+        self.model, self.clip, self.dtype = model, options.clip, dtype
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=options.weight_decay)
         self.loss = nn.CTCLoss(zero_infinity=True)
 
@@ -26,8 +27,9 @@ class PlainLoop:
         total, steps = 0.0, 0
         for batch in batches:
             self.optimizer.zero_grad()
-            logits, lengths = self.model(batch.frames, batch.lengths)
-            log_probs = logits.log_softmax(2).transpose(0, 1)
+            with torch.autocast(batch.frames.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+                logits, lengths = self.model(batch.frames, batch.lengths)
+            log_probs = logits.float().log_softmax(2).transpose(0, 1)
             loss = self.loss(log_probs, batch.targets, lengths, batch.target_lengths)
             loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
