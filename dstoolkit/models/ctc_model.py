@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from dstoolkit.interfaces import Outlet
 
+HALF = (torch.bfloat16, torch.float16)
+
 
 class CTCModel(nn.Module):
     """``encoder`` is any registered encoder; ``vocab`` counts the tokens, the blank included.
@@ -37,7 +39,7 @@ class CTCModel(nn.Module):
     def forward(
         self, frames: Tensor, lengths: Tensor
     ) -> tuple[Tensor, Tensor] | tuple[list[Tensor], Tensor | list[Tensor]]:
-        """``(batch, frames, dim)``, ``(batch,)`` -> logits ``(batch, output_frames, vocab)``, ``(batch,)``.
+        """``(batch, frames, dim)``, ``(batch,)`` -> logits ``(batch, output_frames, vocab)``, float32, ``(batch,)``.
 
         Of an encoder that gives inner layers' outputs in training: the logits of each, by the same dense layer. Of one
         with ``outlets``: in training the logits and the lengths of each.
@@ -46,14 +48,14 @@ class CTCModel(nn.Module):
             return self.every(frames, lengths)
         encoded, lengths = self.encoder(frames, lengths)
         if isinstance(encoded, Tensor):
-            return self.dense(encoded), lengths
-        return [self.dense(each) for each in encoded], lengths
+            return as_logits(self.dense, encoded), lengths
+        return [as_logits(self.dense, each) for each in encoded], lengths
 
     def every(self, frames: Tensor, lengths: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The logits and the lengths of each of the encoder's ``outlets``, in any mode."""
         encoded, counts = self.encoder.every(frames, lengths)  # type: ignore[operator]
         heads = [self.dense, *self.heads]
-        return [make(each) for make, each in zip(heads, encoded, strict=True)], counts
+        return [as_logits(make, each) for make, each in zip(heads, encoded, strict=True)], counts
 
     def every_lengths(self, lengths: Tensor) -> list[Tensor]:
         """Input lengths ``(batch,)`` -> the output lengths of each outlet, or of the only output."""
@@ -67,6 +69,13 @@ class CTCModel(nn.Module):
         """Natural-log probabilities in the same shapes, in float32. Call in ``eval`` mode."""
         logits, lengths = self(frames, lengths)
         return logits.float().log_softmax(dim=2), lengths
+
+
+def as_logits(dense: nn.Module, encoded: Tensor) -> Tensor:
+    """In float32 under autocast too: with logits rounded to bfloat16 AN4 took twice as many epochs to its first words."""
+    with torch.autocast(encoded.device.type, enabled=False):
+        found: Tensor = dense(encoded.float() if encoded.dtype in HALF else encoded)
+    return found
 
 
 def head(what: str, dim: int, logits: bool, vocab: int) -> nn.Module:

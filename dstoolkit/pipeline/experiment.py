@@ -77,8 +77,8 @@ class TrainConfig:
     average, average_of: at the end the weights of so many epochs, the best or the last, are averaged, and kept where
         they are better than the best; 0: none.
     patience: the training stops after so many epochs without a better validation; 0: never.
-    precision: of the network's arithmetic, by torch's autocast; weights and loss stay float32. ``auto``: bfloat16 where
-        the device computes with it, else float32.
+    precision: of the network's arithmetic, by torch's autocast; weights, logits and loss stay float32. ``auto``:
+        bfloat16 where the device computes with it, else float32.
     compile: the network goes through ``torch.compile``.
     workers: processes that prepare batches; 0: a thread. The batches are the same whatever it is.
     checkpoint_minutes: how often ``last.pt`` is written within an epoch, beside once after each; 0: not within.

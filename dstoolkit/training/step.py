@@ -31,8 +31,9 @@ from dstoolkit.training.health import warn
 from dstoolkit.training.outlets import Losses, losses
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-log = logging.getLogger("dstoolkit")
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # what torch's errors of GPUs and of CPUs say
+
+log = logging.getLogger("dstoolkit")
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,8 @@ def weights_of(kurfile: Kurfile, section: Node, places: Places) -> str:
 
 def changes(kurfile: Kurfile, source: Source) -> list[str]:
     """A line where the Kurfile's model is another than the network that was trained by it, which is what is used."""
+    if kurfile.section("loss") is None:  # which says what of the model was trained
+        return []
     layers = kurfile.layers()
     described = config.as_choice(encoder(kurfile), layers.where())
     trained = experiment_of(source.exp, source.weights).encoder
