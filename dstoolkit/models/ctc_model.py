@@ -72,7 +72,7 @@ class CTCModel(nn.Module):
 
 
 def as_logits(dense: nn.Module, encoded: Tensor) -> Tensor:
-    """In float32 under autocast too: with logits rounded to bfloat16 AN4 took twice as many epochs to its first words."""
+    """In float32 under autocast too: with logits rounded to bfloat16 AN4 took twice the epochs to its first words."""
     with torch.autocast(encoded.device.type, enabled=False):
         found: Tensor = dense(encoded.float() if encoded.dtype in HALF else encoded)
     return found
