@@ -30,8 +30,6 @@ class Batches:
     sort_by: what sorted epochs go by: the ``length`` in frames, that of the ``text`` in target tokens, or the archive's
         order, as ``given``.
     full: a batch of fewer utterances than ``size`` is left out.
-    jitter: lengths are multiplied by random factors of up to this, or one over it, before like ones meet: more mixes
-        batches more, at the price of padding; 0: by 1.12, and not where augmentation changes lengths anyway.
     bucket: seconds; a batch is padded to a multiple of it, in validation too; 0: to its longest utterance.
     """
 
@@ -42,15 +40,12 @@ class Batches:
     sorted_epochs: int = 0
     sort_by: Literal["length", "text", "given"] = "length"
     full: bool = False
-    jitter: float = 0.0
     bucket: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("size", "most", "sorted_epochs", "bucket"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name):g}; expected 0 or more")
-        if self.jitter and not 1 <= self.jitter < math.inf:
-            raise ValueError(f"jitter is {self.jitter:g}; expected 1 or more, or 0")
         if self.full and not self.size:
             raise ValueError("full is of batches by count; expected size with it")
         if self.reverse and not self.sorts and self.order != "given":
@@ -75,11 +70,11 @@ def plan(
 
     By budget, a batch's padded size (utterances x longest, up to a ``multiple``) is at most ``budget`` frames; an
     utterance longer than that is a batch of its own. Without ``rng`` all is sorted, by ``keys`` (default: ``lengths``);
-    with, it comes in the order of the options. ``jitter`` is what those say 0 for: 1 for lengths that are other ones in
-    each epoch anyway, which saves padding.
+    with, it comes in the order of the options. A ``jitter`` of 1 is for lengths that are other ones in each epoch
+    anyway, and saves padding.
     """
     options = options or Batches()
-    order = arranged(lengths, lengths if keys is None else keys, rng, options.jitter or jitter, options)
+    order = arranged(lengths, lengths if keys is None else keys, rng, jitter, options)
     mixed = rng if options.order == "like" else None
     if options.size:
         batches = by_count(order, options.size, mixed)

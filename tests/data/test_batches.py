@@ -45,21 +45,6 @@ def test_utterances_of_like_length_share_a_batch():
     assert lengths.sum() / padded > 0.75
 
 
-def test_more_jitter_mixes_lengths_more():
-    lengths = np.tile(np.arange(100, 1100, 10), 5)
-    shares, ratios = [], []
-    for jitter in (1.0, 1.2, 1.5, 3.0):
-        batches = plan(lengths, 5000, np.random.default_rng(0), 1.0, Batches(jitter=jitter))
-        assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-        shares.append(lengths.sum() / sum(len(batch) * lengths[batch].max() for batch in batches))
-        ratios.append(np.mean([lengths[batch].max() / lengths[batch].min() for batch in batches]))
-    assert shares == sorted(shares, reverse=True)
-    assert ratios == sorted(ratios)
-    assert ratios[-1] > 2 * ratios[0]
-    default, kept = (plan(lengths, 5000, np.random.default_rng(0), 1.3, Batches(jitter=each)) for each in (0, 1.3))
-    assert [batch.tolist() for batch in default] == [batch.tolist() for batch in kept]
-
-
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=5))
 def test_pad(lengths):
     rows = [np.full((length, 2), at + 1, dtype=np.float32) for at, length in enumerate(lengths)]
@@ -187,8 +172,6 @@ def test_sorted_by_other_keys():
         ({"bucket": -0.5}, "bucket is -0.5; expected 0 or more"),
         ({"bucket": float("nan")}, "bucket is nan; expected 0 or more"),
         ({"bucket": float("inf")}, "bucket is inf; expected 0 or more"),
-        ({"jitter": 0.5}, "jitter is 0.5; expected 1 or more, or 0"),
-        ({"jitter": float("nan")}, "jitter is nan; expected 1 or more, or 0"),
         ({"full": True}, "full is of batches by count; expected size with it"),
         ({"reverse": True}, "nothing to reverse; expected order sorted or given, or sorted_epochs"),
         ({"reverse": True, "order": "shuffled"}, "nothing to reverse"),
