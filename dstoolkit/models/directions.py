@@ -2,8 +2,9 @@
 
 torch runs the directions one after another and shares each time step's small matrix products among all threads, which
 then wait for each other at every step. Two directions have nothing to wait for until the layer's end. Measured on two
-idle cores the gain is a few percent, and a third in bfloat16; where another process wants a core too, steps that wait
-for each other lose three quarters of their speed and directions side by side a third. Results are the same to the bit.
+idle cores the gain is a few percent with small batches, and a loss of a sixth with large ones (docs/benchmarks.md);
+where another process wants a core too, steps that wait for each other lose three quarters of their speed and directions
+side by side a third. Results are the same to the bit.
 """
 
 from __future__ import annotations

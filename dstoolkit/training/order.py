@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -27,10 +28,16 @@ class Order:
         wanted = self.options.batches
         return self.dataset.plan(self.budget, self.hearing(epoch), wanted, epoch <= wanted.sorted_epochs)
 
-    def frames(self, epoch: int) -> list[int]:
-        """Of each of the batches, without padding."""
+    def frames(self, epoch: int, batches: Sequence[IntArray]) -> list[int]:
+        """Of each of the epoch's batches, without padding."""
         lengths, _ = self.dataset.heard(self.hearing(epoch))
-        return [int(lengths[batch].sum()) for batch in self.batches(epoch)]
+        return [int(lengths[batch].sum()) for batch in batches]
+
+    @cached_property
+    def usual(self) -> int:
+        """Frames of the last epoch, which is like most; 0 where none is the last."""
+        last = self.options.epochs
+        return sum(self.frames(last, self.batches(last))) if last else 0
 
     def validation(self, dev: Dataset, epoch: int) -> list[IntArray]:
         """Of indices into the validation data's archive, as ``dev_batches`` say; by default all, shortest first."""

@@ -75,8 +75,8 @@ class Trainer(State):
     def learn(self, batches: Iterator[Batch], interruption: Interruption, monitor: Monitor | None = None) -> bool:
         """The steps that are left of the epoch under way, and of the time; whether it came to the epoch's end."""
         epoch = self.run.epoch + 1
-        plan, frames = self.order.batches(epoch), self.order.frames(epoch)
-        later = (self.options.epochs - epoch) * sum(self.order.frames(self.options.epochs or epoch))
+        later, plan = (self.options.epochs - epoch) * self.order.usual, self.order.batches(epoch)
+        frames = self.order.frames(epoch, plan)
         self.parts.model.train()
         with (
             Progress(epoch, self.options.epochs, frames, self.taken, later, left=self.clocks.left) as progress,

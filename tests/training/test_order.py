@@ -229,7 +229,11 @@ def test_full_batches_want_enough_utterances(corpus):
 def test_frames_of_each_batch_are_those_that_are_heard(corpus):
     data = dataset(corpus, TEMPO)
     found = ordered(data, sortagrad=True, size=8, most=3)
-    assert found.frames(1) == [int(data.lengths[each].sum()) for each in found.batches(1)]
+    batches = found.batches(1)
+    assert found.frames(1, batches) == [int(data.lengths[each].sum()) for each in batches]
     for epoch in (2, 3):
         lengths = np.round(data.lengths / data.source.drawn((7, epoch)).tempos)
-        assert found.frames(epoch) == [int(lengths[each].sum()) for each in found.batches(epoch)]
+        batches = found.batches(epoch)
+        assert found.frames(epoch, batches) == [int(lengths[each].sum()) for each in batches]
+    assert found.usual == sum(found.frames(3, found.batches(3)))
+    assert Order(data, TrainConfig(epochs=0), 7, World()).usual == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dstoolkit import config, stamp
+from dstoolkit.config import Choice
 from dstoolkit.data import ctm
 from dstoolkit.data.datadir import read_text
 from dstoolkit.errors import ConfigError, DataError
@@ -42,9 +43,10 @@ def use(path: Path, name: str, overrides: Sequence[str], device: str, force: boo
     source = Source(places.exp, data.folder, device_of(kurfile, device), weights_of(kurfile, section, places))
     source.check()
     out, chosen = places.exp / name, choosing.choose(section, source)
-    for note in (*provider.notes(section, name), *changes(kurfile, source)):
+    used = experiment_of(source.exp, source.weights)
+    for note in (*provider.notes(section, name), *changes(kurfile, used.encoder, source.model)):
         click.echo(note, err=True)
-    transcribe(source, chosen, out, force)
+    transcribe(source, chosen, used.decoder, out, force)
     found = joined(source, out)
     rows = {each: found[each] for each in chosen.names}
     score(rows, out)
@@ -65,23 +67,21 @@ def weights_of(kurfile: Kurfile, section: Node, places: Places) -> str:
     return str(path)
 
 
-def changes(kurfile: Kurfile, source: Source) -> list[str]:
+def changes(kurfile: Kurfile, trained: Choice, used: Path) -> list[str]:
     """A line where the Kurfile's model is another than the network that was trained by it, which is what is used."""
     if kurfile.section("loss") is None:  # which says what of the model was trained
         return []
     layers = kurfile.layers()
     described = config.as_choice(encoder(kurfile), layers.where())
-    trained = experiment_of(source.exp, source.weights).encoder
     differences = stamp.differences(*(stamp.Stamp("", config.plain(each)) for each in (trained, described)))
     if not differences:
         return []
     more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
-    return [f"{layers.where()}: not what was trained ({differences[0]}{more}); used is '{source.model}' as it is"]
+    return [f"{layers.where()}: not what was trained ({differences[0]}{more}); used is '{used}' as it is"]
 
 
-def transcribe(source: Source, chosen: Chosen, out: Path, force: bool) -> None:
-    """``text``, ``nbest.jsonl`` and ``ctm`` in the folder ``out``, unless they are there."""
-    choice = experiment_of(source.exp, source.weights).decoder
+def transcribe(source: Source, chosen: Chosen, choice: Choice, out: Path, force: bool) -> None:
+    """``text``, ``nbest.jsonl`` and ``ctm`` in the folder ``out``, by the decoder ``choice``, unless they are there."""
     options, files = decoder_choice.made_by(choice)
     made = stamp.Stamp("kur use", {"decoder": options, **chosen.options}, source.digests() | files)
     before = stamp.read(out)
